@@ -1,0 +1,43 @@
+#include "engine/async/scope.hpp"
+
+namespace scoutfs {
+
+namespace detail {
+Root::promise_type::promise_type(TaskScope& scope, Task<void>&) { scope.roots_.push_back(*this); }
+}  // namespace detail
+
+TaskScope::~TaskScope() {
+  if (scheduler_.killed()) destroy_all();
+  SCOUTFS_ASSERT(running_ == 0);
+}
+
+detail::Root TaskScope::run(TaskScope& scope, Task<void> task) {
+  // The first thing a root does is to queue up, so that spawn() runs nothing.
+  co_await Yield(scope.scheduler_);
+  co_await std::move(task);
+  SCOUTFS_ASSERT(scope.running_ > 0);
+  if (--scope.running_ == 0) {
+    while (!scope.drainers_.empty()) scope.scheduler_.wake(scope.drainers_.front());
+  }
+}
+
+void TaskScope::spawn(Task<void> task) {
+  SCOUTFS_ASSERT(!scheduler_.killed());
+  ++running_;
+  run(*this, std::move(task)).handle.resume();
+}
+
+Task<void> TaskScope::drain() {
+  while (running_ > 0) co_await Suspension(scheduler_, &drainers_);
+}
+
+void TaskScope::destroy_all() {
+  while (!roots_.empty()) {
+    auto& promise = roots_.front();
+    static_cast<ListHook<RootTag>&>(promise).unlink();
+    std::coroutine_handle<detail::Root::promise_type>::from_promise(promise).destroy();
+    --running_;
+  }
+}
+
+}  // namespace scoutfs

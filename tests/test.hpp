@@ -1,0 +1,11 @@
+// The precompiled header of every test program.
+#pragma once
+
+#include <boost/test/unit_test.hpp>
+#include <rapidcheck.h>
+#include <rapidcheck/boost_test.h>
+
+#include <cstdint>
+#include <map>
+#include <string>
+#include <vector>
