@@ -1,0 +1,90 @@
+// Compaction: which segments to merge, and the merge itself.
+//
+// The picker runs at the leader and reserves; the merge runs on any node with the job's description
+// alone. DESIGN 15, rule 9 is the contract:
+//   - a merge within level 0 takes, among segments whose coverage overlaps, a contiguous run of
+//     records, and its output takes the newest input's record;
+//   - a segment leaves level 0 only with, or after, all older level-0 segments it overlaps;
+//   - a tombstone is dropped only when nothing outside the job, level 0 included, that is older can
+//     hold its key;
+//   - jobs reserve their key range in both levels.
+#pragma once
+
+#include <cstdint>
+#include <memory>
+#include <optional>
+#include <vector>
+
+#include "engine/lsm/manifest.hpp"
+#include "engine/lsm/segment_reader.hpp"
+#include "engine/lsm/segment_writer.hpp"
+
+namespace scoutfs::lsm {
+
+struct Job {
+  JobId id;
+  std::vector<Placed> inputs;    // newest first, as for MergeIterator
+  std::uint8_t output_level = 0; // 0: a merge within level 0
+  RecordNo output_record;        // of the outputs
+  // Tombstones may be dropped for keys inside `bottom`: nothing older lies below there.
+  std::vector<KeyRange> bottom;
+  std::uint64_t segment_size_max = kSegmentSizeMax;
+};
+
+struct CompactionOptions {
+  std::size_t level0_count = 4;           // start merging level 0 down at this many segments
+  std::size_t level0_stop = 24;           // back-pressure: commits wait at this many
+  std::uint64_t level1_blocks = 16u << 8; // 16 MiB; each deeper level ten times more
+  std::uint64_t fanout = 10;
+  std::size_t inputs_max = 24;            // segments of one job
+  std::uint64_t segment_size_max = kSegmentSizeMax;
+};
+
+class CompactionPicker {
+ public:
+  explicit CompactionPicker(CompactionOptions options);
+  ~CompactionPicker();
+
+  // A move changes the level of one segment without rewriting it.
+  struct Move {
+    SegmentRef ref;
+    std::uint8_t to_level = 0;
+  };
+  struct Choice {
+    std::optional<Job> job;    // id is `next`
+    std::optional<Move> move;
+  };
+  // The most urgent work whose segments are not reserved; neither if there is none. A job's
+  // segments and ranges are reserved until release(). A move is applied by the caller at once.
+  Choice pick(const Manifest& manifest, JobId next);
+  void release(JobId job);
+
+  // True while a commit should wait before it adds to level 0.
+  bool level0_full(const Manifest& manifest) const;
+  // Bytes that should still be merged; 0 when the shape is good.
+  std::uint64_t debt_blocks(const Manifest& manifest) const;
+  const CompactionOptions& options() const;
+
+ private:
+  struct State;
+  std::unique_ptr<State> state_;
+};
+
+// Device space for the outputs of a merge. `ids` are the identities the outputs get, in order.
+class OutputSpace {
+ public:
+  virtual ~OutputSpace() = default;
+  // A place for a segment of `blocks` blocks. Errors: no_space.
+  virtual Result<SegmentRef> allocate(std::uint64_t blocks) = 0;
+};
+
+// Merges the inputs into new segments and flushes them. The caller records the result, or
+// abandons it, in which case the space holds nothing of value.
+// Errors: those of the device; corrupt; no_space.
+Task<Result<std::vector<SegmentInfo>>> run_job(SegmentCache& cache, BlockDevice& device, Fsid fsid,
+                                               const Job& job, OutputSpace& space);
+
+void encode(Writer& out, const Job& job);
+Job decode_job(Reader& in);
+
+}  // namespace scoutfs::lsm

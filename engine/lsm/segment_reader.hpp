@@ -1,0 +1,72 @@
+// Reading segments: point lookups and ordered scans, every block verified.
+#pragma once
+
+#include <cstdint>
+#include <memory>
+#include <optional>
+#include <string>
+#include <string_view>
+#include <vector>
+
+#include "engine/env/block_device.hpp"
+#include "engine/lsm/memtable.hpp"
+#include "engine/lsm/segment.hpp"
+
+namespace scoutfs::lsm {
+
+// Open segments (index and filter) and uncompressed blocks, least recently used out first.
+// One for all trees of a node. Deterministic: eviction depends on the order of use only.
+class SegmentCache {
+ public:
+  SegmentCache(BlockDevice& device, Fsid fsid, std::uint64_t size_bytes_max);
+  ~SegmentCache();
+
+  // The entry of `key` in one segment; nullopt if the segment does not hold it.
+  // Errors: those of the device; corrupt.
+  Task<Result<std::optional<Entry>>> get(SegmentRef ref, std::string_view key);
+
+  // The newest entry of `key` among `list.segments`, tombstones resolved: nullopt is absent.
+  Task<Result<Entry>> get(const SegmentList& list, std::string_view key);
+
+  std::uint64_t size_bytes() const;
+  struct Counters {
+    std::uint64_t block_hits = 0, block_misses = 0, filter_negatives = 0, opens = 0;
+  };
+  const Counters& counters() const;
+
+  struct State;
+  State& state() { return *state_; }
+
+ private:
+  std::unique_ptr<State> state_;
+};
+
+// Ordered iteration over one segment, with read-ahead. Does not fill the cache when `scan` is
+// sequential (compaction); does when it is a lookup's neighbourhood.
+enum class Fill : std::uint8_t { cache, bypass };
+
+// The merged view of several sources: the newest entry of each key, in key order. A source that
+// comes earlier is newer.
+class MergeIterator {
+ public:
+  MergeIterator(SegmentCache& cache, KeyRange range, Fill fill);
+  ~MergeIterator();
+  MergeIterator(MergeIterator&&) noexcept;
+
+  // Sources are added newest first, before the first next().
+  // `memtable` is copied within the range: it may change while the iterator waits.
+  void add(const Memtable& memtable);
+  void add(const Placed& placed);
+  // All of a list; disjoint levels are one source each.
+  void add(const SegmentList& list);
+
+  // The next key's newest entry, tombstones included; nullopt at the end.
+  // Errors: those of the device; corrupt. After an error the iterator is at its end.
+  Task<Result<std::optional<Change>>> next();
+
+ private:
+  struct State;
+  std::unique_ptr<State> state_;
+};
+
+}  // namespace scoutfs::lsm
