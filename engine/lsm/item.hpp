@@ -8,11 +8,9 @@
 
 #include "engine/base/codec.hpp"
 #include "engine/base/result.hpp"
+#include "engine/format/key_range.hpp"
 
 namespace scoutfs::lsm {
-
-inline constexpr std::size_t kKeySizeMax = 512;           // bytes
-inline constexpr std::size_t kValueSizeMax = 64u << 10;   // bytes
 
 // Keys are compared as unsigned bytes.
 struct Item {
@@ -23,15 +21,6 @@ struct Item {
 
 // nullopt is a tombstone: the key is deleted.
 using Entry = std::optional<std::string>;
-
-// All keys k with first <= k <= last. Both ends are included.
-struct KeyRange {
-  std::string first;
-  std::string last;
-  bool operator==(const KeyRange&) const = default;
-  bool contains(std::string_view key) const { return first <= key && key <= last; }
-  bool overlaps(const KeyRange& other) const { return first <= other.last && other.first <= last; }
-};
 
 // Changes that become visible together. A later change of a key wins over an earlier one.
 struct Change {
