@@ -34,6 +34,9 @@ function(scoutfs_test folder label)
   add_executable(${name} ${sources} ${CMAKE_SOURCE_DIR}/tests/main.cpp)
   target_compile_definitions(${name} PRIVATE BOOST_TEST_DYN_LINK SCOUTFS_SUITE="${label}_${folder}")
   target_precompile_headers(${name} PRIVATE ${CMAKE_SOURCE_DIR}/tests/test.hpp)
+  # It names the module before it includes Boost.Test, which makes main() there and only there.
+  set_source_files_properties(${CMAKE_SOURCE_DIR}/tests/main.cpp PROPERTIES
+                              SKIP_PRECOMPILE_HEADERS ON)
   target_link_libraries(${name} PRIVATE ${ARG_DEPENDS} boost_unit_test_framework rapidcheck)
   add_test(NAME ${label}/${folder} COMMAND ${name} --log_level=test_suite)
   set_tests_properties(${label}/${folder} PROPERTIES LABELS ${label} TIMEOUT 600)

@@ -2,6 +2,7 @@
 #pragma once
 
 #include <absl/container/btree_map.h>
+#include <absl/types/compare.h>
 
 #include <cstdint>
 #include <string>
@@ -11,9 +12,20 @@
 
 namespace scoutfs::lsm {
 
+// Unsigned byte order, in one comparison instead of two.
+struct KeyOrder {
+  using is_transparent = void;
+  absl::weak_ordering operator()(std::string_view a, std::string_view b) const {
+    const int order = a.compare(b);
+    if (order < 0) return absl::weak_ordering::less;
+    if (order > 0) return absl::weak_ordering::greater;
+    return absl::weak_ordering::equivalent;
+  }
+};
+
 class Memtable {
  public:
-  using Map = absl::btree_map<std::string, Entry>;
+  using Map = absl::btree_map<std::string, Entry, KeyOrder>;
 
   // Replaces what was there.
   void set(std::string key, Entry entry);

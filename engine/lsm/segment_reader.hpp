@@ -8,6 +8,7 @@
 #include <string_view>
 #include <vector>
 
+#include "engine/async/scheduler.hpp"
 #include "engine/env/block_device.hpp"
 #include "engine/lsm/memtable.hpp"
 #include "engine/lsm/segment.hpp"
@@ -18,8 +19,14 @@ namespace scoutfs::lsm {
 // One for all trees of a node. Deterministic: eviction depends on the order of use only.
 class SegmentCache {
  public:
-  SegmentCache(BlockDevice& device, Fsid fsid, std::uint64_t size_bytes_max);
+  SegmentCache(Scheduler& scheduler, BlockDevice& device, Fsid fsid,
+               std::uint64_t size_bytes_max);
+  // Requires: close() has completed, or the node was killed.
   ~SegmentCache();
+
+  // Waits for the read-ahead of iterators that were abandoned on the way. Nothing is read after
+  // it.
+  Task<void> close();
 
   // The entry of `key` in one segment; nullopt if the segment does not hold it.
   // Errors: those of the device; corrupt.
@@ -27,6 +34,10 @@ class SegmentCache {
 
   // The newest entry of `key` among `list.segments`, tombstones resolved: nullopt is absent.
   Task<Result<Entry>> get(const SegmentList& list, std::string_view key);
+
+  // What the segment says of itself: for a reference whose coverage is not known.
+  // Errors: those of the device; corrupt.
+  Task<Result<SegmentInfo>> info(SegmentRef ref);
 
   std::uint64_t size_bytes() const;
   struct Counters {
