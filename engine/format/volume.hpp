@@ -13,9 +13,19 @@
 
 namespace scoutfs::format {
 
-// Identifies the on-disk and the wire format: the hash of kFormatDescription in format_hash.cpp.
-// Mount and connect refuse another one.
+// Identifies the on-disk and the wire format: XXH3-64, seed 0, of format_description(). Mount
+// and connect refuse another one.
 std::uint64_t format_hash();
+// One line for each format, with its version and fields; format_hash.cpp gathers them.
+std::string_view format_description();
+
+// Contributed to format_description(). Changes with the table at encode() below.
+inline constexpr std::string_view kSuperblockFormat =
+    "superblock 1: at 16 and 32, 16 blocks, checksum magic hash fsid checkpoint term leader "
+    "uuid "
+    "secret device journal area space slots-version position block chain next-record slots "
+    "cluster "
+    "segments\n";
 
 inline constexpr std::size_t kSlotsMax = 15;
 inline constexpr std::size_t kClusterNameMax = 64;  // bytes
@@ -51,8 +61,10 @@ struct SlotConfig {
 };
 
 struct Superblock {
-  static constexpr std::uint64_t kMagic = 0x5043'5346'4f55'5453;  // arbitrary, of this format only
+  static constexpr std::uint64_t kMagic =
+      0x5043'5346'4f55'5453;  // arbitrary, of this format only
   static constexpr std::size_t kSegmentsMax = 1000;
+  static constexpr std::uint8_t kSegmentLevelMax = 7;
 
   // Written by mkfs, never changed.
   Fsid fsid;
@@ -72,7 +84,9 @@ struct Superblock {
   Term term;                           // of the leader that wrote it
   Rid leader;                          // the incarnation that wrote it
   std::uint64_t journal_position = 0;  // the first journal record that is not in the segments
-  RecordNo next_record;                // of the server tree's level 0
+  std::uint64_t journal_block = 0;  // where that record begins; see engine/format/journal.hpp
+  std::uint64_t journal_chain = 0;  // checksum of the record before it; 0 if there is none
+  RecordNo next_record;             // of the server tree's level 0
   std::vector<CheckpointSegment> segments;
 
   bool operator==(const Superblock&) const = default;
@@ -97,16 +111,23 @@ struct Superblock {
 //      146    16  space             start block, block count
 //      162     8  slots version
 //      170     8  journal position
-//      178     8  next record
-//      186     1  slot count        at most 15
-//      187     1  cluster name size at most 64
-//      188     2  segment count     at most 1000
-//      190     -  slots             {u8 slot, u32 ip, u16 port} each, ascending by slot
+//      178     8  journal block
+//      186     8  journal chain
+//      194     8  next record
+//      202     1  slot count        at most 15
+//      203     1  cluster name size 1 to 64
+//      204     2  segment count     at most 1000
+//      206     -  slots             {u8 slot, u32 ip, u16 port} each, ascending by slot
 //        -     -  cluster name
-//        -     -  segments          {start, count, id, record: u64 each, u8 level} = 33 bytes each
+//        -     -  segments          {start, count, id, record: u64 each, u8 level} = 33 bytes
+//        each
 //        -     -  zero to the end
 //
-// Requires: the limits above hold.
+// What decode_superblock() also checks: the three regions lie in the device in the order above,
+// behind kFirstRegion, and do not overlap; each segment is not empty and lies in the server
+// area; levels are at most kSegmentLevelMax; slots are below kSlotsMax.
+//
+// Requires: all of that holds.
 std::string encode(const Superblock& superblock);
 
 // Errors: corrupt (checksum, magic, or a field that encode() cannot have written),
