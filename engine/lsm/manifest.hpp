@@ -17,13 +17,18 @@ namespace scoutfs::lsm {
 
 inline constexpr std::uint8_t kLevelMax = 7;  // levels 0..7
 
+// `placed` at another level, without rewriting it: below level 0 one range covers it.
+Placed moved(Placed placed, std::uint8_t to_level);
+
 class Manifest {
  public:
   Manifest();
   ~Manifest();
   Manifest(Manifest&&) noexcept;
 
-  // Requires: at levels >= 1 it overlaps no other of the level; the ref's start is new.
+  // Requires: at levels >= 1 it overlaps no other of the level, from its first to its last key;
+  // the ref's start is new. At level 0 two segments may share a record if they overlap nowhere:
+  // they are outputs of one merge.
   void add(Placed placed);
   // Requires: present, by ref.
   Placed remove(SegmentRef ref);
@@ -42,6 +47,7 @@ class Manifest {
 
   void check_invariants() const;
 
+  // The indexes, for the picker; see engine/lsm/manifest_state.hpp.
   struct State;
   const State& state() const { return *state_; }
 
