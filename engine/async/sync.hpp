@@ -146,7 +146,9 @@ class Mutex {
  public:
   using Guard = SharedMutex::Guard;
   explicit Mutex(Scheduler& scheduler) : mutex_(scheduler) {}
-  Task<Guard> lock() { return mutex_.lock(SharedMutex::Mode::exclusive); }
+  [[clang::coro_wrapper]] Task<Guard> lock() {
+    return mutex_.lock(SharedMutex::Mode::exclusive);
+  }
   bool idle() const { return mutex_.idle(); }
 
  private:
