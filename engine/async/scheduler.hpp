@@ -1,13 +1,14 @@
 // Scheduler: what runs next on one node.
 //
 // A node is single-threaded. A coroutine that must wait hangs a Waiter, which lives in its own
-// frame, in a WaitQueue; whoever makes the awaited thing true moves the Waiter to the ready list,
-// and the world's loop (the simulator's, or the deployed node's) resumes it from there. Nothing is
-// ever resumed from inside an operation, so an operation never changes under its caller's feet.
+// frame, in a WaitQueue; whoever makes the awaited thing true moves the Waiter to the ready
+// list, and the world's loop (the simulator's, or the deployed node's) resumes it from there.
+// Nothing is ever resumed from inside an operation, so an operation never changes under its
+// caller's feet.
 //
-// A Waiter may also carry a deadline and a Cancellation; whatever comes first wakes it, and says so.
-// Every Waiter leaves all of its lists when its frame is destroyed, so a killed node needs no other
-// clean-up, and a completion that comes late finds nobody.
+// A Waiter may also carry a deadline and a Cancellation; whatever comes first wakes it, and
+// says so. Every Waiter leaves all of its lists when its frame is destroyed, so a killed node
+// needs no other clean-up, and a completion that comes late finds nobody.
 #pragma once
 
 #include <coroutine>
@@ -78,15 +79,17 @@ class Scheduler {
   // Makes a waiter ready; it leaves its queue, its timer and its cancellation.
   void wake(Waiter& waiter, Wake outcome = Wake::woken);
 
-  // Resumes ready coroutines in order until none is left, or `limit` were resumed. Expired timers
-  // count as ready. Returns how many were resumed.
+  // Resumes ready coroutines in order until none is left, or `limit` were resumed. Expired
+  // timers count as ready. Returns how many were resumed.
   std::uint64_t run(std::uint64_t limit = ~std::uint64_t{0});
   bool idle() const { return ready_.empty(); }
   // When run() should be called again if nothing else happens; kForever without timers.
-  TimeNs next_deadline_ns() const { return timers_.empty() ? kForever : timers_.begin()->first; }
+  TimeNs next_deadline_ns() const {
+    return timers_.empty() ? kForever : timers_.begin()->first;
+  }
 
-  // Destroys every task of every scope, as the death of the node does. The objects the tasks refer
-  // to must still be there. After it only destructors may run.
+  // Destroys every task of every scope, as the death of the node does. The objects the tasks
+  // refer to must still be there. After it only destructors may run.
   void kill();
   bool killed() const { return killed_; }
 
@@ -111,7 +114,10 @@ class [[nodiscard]] Suspension {
  public:
   Suspension(Scheduler& scheduler, WaiterList* queue, TimeNs deadline_ns = kForever,
              Cancellation* cancellation = nullptr)
-      : waiter_(scheduler), queue_(queue), deadline_ns_(deadline_ns), cancellation_(cancellation) {}
+      : waiter_(scheduler),
+        queue_(queue),
+        deadline_ns_(deadline_ns),
+        cancellation_(cancellation) {}
 
   bool await_ready() {
     if (cancellation_ == nullptr || !cancellation_->requested()) return false;

@@ -3,7 +3,9 @@
 namespace scoutfs {
 
 namespace detail {
-Root::promise_type::promise_type(TaskScope& scope, Task<void>&) { scope.roots_.push_back(*this); }
+Root::promise_type::promise_type(TaskScope& scope, Task<void>&) {
+  scope.roots_.push_back(*this);
+}
 }  // namespace detail
 
 TaskScope::~TaskScope() {

@@ -48,7 +48,8 @@ class TaskScope : public ListHook<ScopeTag> {
   ~TaskScope();
 
   void spawn(Task<void> task);
-  // Completes when every spawned task has. A task of the scope may still spawn others meanwhile.
+  // Completes when every spawned task has. A task of the scope may still spawn others
+  // meanwhile.
   Task<void> drain();
   std::size_t running() const { return running_; }
 

@@ -179,8 +179,8 @@ class Semaphore {
   std::uint64_t tail_ = 0;
 };
 
-// A value that arrives once, from outside the coroutine that waits for it. The two ends share the
-// state, so either may go first: a value set after the receiver died touches nothing.
+// A value that arrives once, from outside the coroutine that waits for it. The two ends share
+// the state, so either may go first: a value set after the receiver died touches nothing.
 template <class T>
 class OneShot {
  public:

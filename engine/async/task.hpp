@@ -1,9 +1,10 @@
 // Task<T>: a lazily started coroutine with exactly one awaiter.
 //
-// Lifetime. Calling a coroutine only builds its frame; the body runs when the Task is awaited, and
-// the awaiting frame stays suspended until it is done. A pointer, reference or span parameter is
-// therefore valid for the whole body if the Task is awaited in the full expression that made it.
-// What outlives that expression takes its arguments by value and lives in a TaskScope.
+// Lifetime. Calling a coroutine only builds its frame; the body runs when the Task is awaited,
+// and the awaiting frame stays suspended until it is done. A pointer, reference or span
+// parameter is therefore valid for the whole body if the Task is awaited in the full expression
+// that made it. What outlives that expression takes its arguments by value and lives in a
+// TaskScope.
 //
 // Errors. Engine coroutines do not throw; an escaping exception terminates.
 #pragma once
@@ -35,8 +36,8 @@ namespace detail {
 #define SCOUTFS_POOL_FRAMES 1
 #endif
 
-// Free lists of coroutine frames by size class. Off under AddressSanitizer, which could not see a
-// use after free in a frame that is taken again.
+// Free lists of coroutine frames by size class. Off under AddressSanitizer, which could not see
+// a use after free in a frame that is taken again.
 class FramePool {
  public:
   static void* take(std::size_t size) {

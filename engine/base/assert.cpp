@@ -11,7 +11,9 @@ namespace {
 AssertHandler g_handler = nullptr;
 }
 
-void set_assert_handler(AssertHandler handler) { g_handler = handler; }
+void set_assert_handler(AssertHandler handler) {
+  g_handler = handler;
+}
 
 void assert_failed(const char* expression, std::source_location where) {
   fmt::print(stderr, "{}:{}: {}: assertion failed: {}\n", where.file_name(), where.line(),

@@ -106,9 +106,9 @@ class Writer {
   std::string* out_;
 };
 
-// Takes fields from the front of a byte string that came from a disk or a wire. Reading past the
-// end, or a field that breaks a rule, makes it bad for good; what a bad reader returns is zero, so
-// a decoder may read on and check good() once.
+// Takes fields from the front of a byte string that came from a disk or a wire. Reading past
+// the end, or a field that breaks a rule, makes it bad for good; what a bad reader returns is
+// zero, so a decoder may read on and check good() once.
 class Reader {
  public:
   explicit Reader(std::string_view in) : in_(in) {}
@@ -178,9 +178,7 @@ class Reader {
     if (!take(size)) return {};
     return in_.substr(at_ - size, size);
   }
-  std::string_view rest() {
-    return get_raw(bad_ ? 0 : in_.size() - at_);
-  }
+  std::string_view rest() { return get_raw(bad_ ? 0 : in_.size() - at_); }
   // A count of elements of at least `element_size_min` bytes each; more than fit is bad.
   std::size_t get_count(std::size_t element_size_min) {
     const std::uint64_t count = get_varint();

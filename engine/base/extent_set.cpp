@@ -76,14 +76,16 @@ Extent ExtentSet::longest() const {
   return {BlockNo{~complement}, count};
 }
 
-std::optional<Extent> ExtentSet::take(std::uint64_t count, BlockNo hint, std::uint64_t count_min) {
+std::optional<Extent> ExtentSet::take(std::uint64_t count, BlockNo hint,
+                                      std::uint64_t count_min) {
   SCOUTFS_ASSERT(count >= count_min);
   SCOUTFS_ASSERT(count_min > 0);
   Extent from = longest();
   const auto behind = runs_.upper_bound(hint.value);
   const bool hinted = behind != runs_.begin() &&
                       std::prev(behind)->first + std::prev(behind)->second > hint.value;
-  if (hinted && std::prev(behind)->first + std::prev(behind)->second - hint.value >= count_min) {
+  if (hinted &&
+      std::prev(behind)->first + std::prev(behind)->second - hint.value >= count_min) {
     from = {hint, std::prev(behind)->first + std::prev(behind)->second - hint.value};
   } else if (const auto fits = by_size_.lower_bound({count, 0}); fits != by_size_.end()) {
     from = {BlockNo{~fits->second}, fits->first};

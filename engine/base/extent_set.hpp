@@ -32,8 +32,8 @@ class ExtentSet {
   // The longest run, the lowest of several; empty if there is none. O(1).
   Extent longest() const;
 
-  // Takes one extent of 1 to `count` blocks out of the set: from `hint` on if that block is in the
-  // set; else all of `count` from the smallest run that holds it; else the longest run.
+  // Takes one extent of 1 to `count` blocks out of the set: from `hint` on if that block is in
+  // the set; else all of `count` from the smallest run that holds it; else the longest run.
   // nullopt: the set is empty, or the best is shorter than `count_min`.
   std::optional<Extent> take(std::uint64_t count, BlockNo hint, std::uint64_t count_min = 1);
 
@@ -45,7 +45,7 @@ class ExtentSet {
   void drop(std::uint64_t start, std::uint64_t count);
 
   OnChange on_change_;
-  std::map<std::uint64_t, std::uint64_t> runs_;                  // start -> count
+  std::map<std::uint64_t, std::uint64_t> runs_;                // start -> count
   std::set<std::pair<std::uint64_t, std::uint64_t>> by_size_;  // (count, ~start)
   std::uint64_t blocks_ = 0;
 };

@@ -6,7 +6,8 @@
 
 namespace scoutfs {
 
-// A 64-bit identifier of one kind. Zero is "none" for every kind unless its line says otherwise.
+// A 64-bit identifier of one kind. Zero is "none" for every kind unless its line says
+// otherwise.
 template <class Tag>
 struct Id {
   std::uint64_t value = 0;
@@ -17,12 +18,12 @@ struct Id {
   constexpr Id next() const { return Id{value + 1}; }
 };
 
-using Ino = Id<struct InoTag>;              // inode number; the root is 1; never reused
-using Seq = Id<struct SeqTag>;              // transaction sequence number, orders the change index
-using BlockNo = Id<struct BlockNoTag>;      // device block of kBlockSize bytes, counted from 0
-using Rid = Id<struct RidTag>;              // one incarnation of a mount, drawn at random
-using Epoch = Id<struct EpochTag>;          // grows with each mount in one slot
-using TxnNo = Id<struct TxnNoTag>;          // transactions of one rid, 1, 2, 3, ...
+using Ino = Id<struct InoTag>;          // inode number; the root is 1; never reused
+using Seq = Id<struct SeqTag>;          // transaction sequence number, orders the change index
+using BlockNo = Id<struct BlockNoTag>;  // device block of kBlockSize bytes, counted from 0
+using Rid = Id<struct RidTag>;          // one incarnation of a mount, drawn at random
+using Epoch = Id<struct EpochTag>;      // grows with each mount in one slot
+using TxnNo = Id<struct TxnNoTag>;      // transactions of one rid, 1, 2, 3, ...
 using RecordNo = Id<struct RecordNoTag>;    // order in which the leader recorded segments
 using Version = Id<struct VersionTag>;      // manifest version: grows with each recorded change
 using GrantId = Id<struct GrantIdTag>;      // one grant of a lock or of space

@@ -11,8 +11,8 @@
 
 namespace scoutfs {
 
-// Why an operation failed, grouped by what the caller may do about it. Codes become errno only at
-// the edges (node/errno.hpp).
+// Why an operation failed, grouped by what the caller may do about it. Codes become errno only
+// at the edges (node/errno.hpp).
 enum class Errc : std::uint8_t {
   // The device or a peer: retrying may help.
   io_error,      // The device failed the request.
@@ -31,9 +31,9 @@ enum class Errc : std::uint8_t {
   stale,        // The object was replaced since the caller looked. Look again and retry.
 
   // Space and limits.
-  no_space,       // Nothing left to allocate.
-  too_large,      // A value, name list or message exceeds its limit (E2BIG).
-  file_too_large, // A file offset beyond the largest file (EFBIG).
+  no_space,        // Nothing left to allocate.
+  too_large,       // A value, name list or message exceeds its limit (E2BIG).
+  file_too_large,  // A file offset beyond the largest file (EFBIG).
 
   // Answers of a POSIX operation.
   not_found,
@@ -90,11 +90,11 @@ bool failed_with(const Result<T>& result, Errc code) {
   declaration = *std::move(SCOUTFS_CONCAT(scoutfs_try_, __LINE__))
 
 // The same for Result<void>.
-#define SCOUTFS_CHECK(expression)                                   \
-  do {                                                              \
-    auto scoutfs_check_ = (expression);                             \
-    if (!scoutfs_check_.has_value()) [[unlikely]]                   \
-      return std::unexpected(std::move(scoutfs_check_).error());    \
+#define SCOUTFS_CHECK(expression)                                \
+  do {                                                           \
+    auto scoutfs_check_ = (expression);                          \
+    if (!scoutfs_check_.has_value()) [[unlikely]]                \
+      return std::unexpected(std::move(scoutfs_check_).error()); \
   } while (false)
 
 // In a coroutine returning Task<Result<...>>: SCOUTFS_CO_TRY(auto block, co_await read(where));

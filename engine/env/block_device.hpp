@@ -1,7 +1,7 @@
 // BlockDevice: the only door to the shared disk.
 //
-// Implementations: nbd/ (libnbd), node/ (image files and block devices), sim/ (a simulated disk with
-// faults), tests (memory).
+// Implementations: nbd/ (libnbd), node/ (image files and block devices), sim/ (a simulated disk
+// with faults), tests (memory).
 #pragma once
 
 #include <cstddef>
@@ -14,17 +14,17 @@
 
 namespace scoutfs {
 
-// Volatile: durable after a flush() that starts after the write completed. Durable: durable when
-// the write completes (forced unit access).
+// Volatile: durable after a flush() that starts after the write completed. Durable: durable
+// when the write completes (forced unit access).
 enum class Durability : std::uint8_t { after_flush, on_completion };
 
 // Positions are blocks of kBlockSize bytes; buffers are whole blocks.
 //
-// Ownership: the caller's buffer stays valid and, for reads, untouched until the Task completes.
-// Ordering: none between requests in flight, not even to one block. A request that starts after
-// another has completed sees its effect.
-// Visibility: a completed write is seen by every node.
-// Failure: a lost connection fails what is in flight with disconnected, and nothing is replayed.
+// Ownership: the caller's buffer stays valid and, for reads, untouched until the Task
+// completes. Ordering: none between requests in flight, not even to one block. A request that
+// starts after another has completed sees its effect. Visibility: a completed write is seen by
+// every node. Failure: a lost connection fails what is in flight with disconnected, and nothing
+// is replayed.
 class BlockDevice {
  public:
   virtual ~BlockDevice() = default;

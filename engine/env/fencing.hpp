@@ -11,8 +11,8 @@ namespace scoutfs {
 
 // Where an incarnation runs, as it wrote into its quorum block.
 struct HostId {
-  std::string machine;  // machine-id of the host, at most 64 bytes
-  std::string boot;     // boot id, at most 64 bytes
+  std::string machine;              // machine-id of the host, at most 64 bytes
+  std::string boot;                 // boot id, at most 64 bytes
   std::uint64_t process = 0;        // pid
   std::uint64_t process_start = 0;  // start time of that pid, in clock ticks since boot
   bool operator==(const HostId&) const = default;

@@ -16,16 +16,18 @@ struct Address {
   std::uint16_t port = 0;
   constexpr auto operator<=>(const Address&) const = default;
 };
-std::string to_string(Address address);  // "127.0.0.1:7000"
+std::string to_string(Address address);                // "127.0.0.1:7000"
 Result<Address> parse_address(std::string_view text);  // "IP" or "IP:PORT". Errors: invalid.
 
-inline constexpr std::size_t kMessageSizeMax = 8u << 20;  // bytes; a longer one ends the connection
+inline constexpr std::size_t kMessageSizeMax =
+    8u << 20;  // bytes; a longer one ends the connection
 
 // One end of a connection. Destroying it closes it.
 class Connection {
  public:
   virtual ~Connection() = default;
-  // Queues one message. A message sent on a lost connection vanishes; receive() then reports it.
+  // Queues one message. A message sent on a lost connection vanishes; receive() then reports
+  // it.
   virtual void send(std::string message) = 0;
   // The next message. Errors: disconnected, for good. One receive() at a time.
   virtual Task<Result<std::string>> receive() = 0;

@@ -27,8 +27,8 @@ inline constexpr std::uint32_t kTypeRegular = 0100000;
 inline constexpr std::uint32_t kTypeSymlink = 0120000;
 inline constexpr std::uint32_t kTypeSocket = 0140000;
 
-// A truncate is in progress: blocks at and above the size are still to be freed. Whoever takes the
-// inode's write lock finishes it first.
+// A truncate is in progress: blocks at and above the size are still to be freed. Whoever takes
+// the inode's write lock finishes it first.
 inline constexpr std::uint32_t kInodeTruncating = 1;
 
 inline constexpr std::uint64_t kFirstPosition = 2;  // readdir positions 0 and 1 are . and ..
@@ -44,14 +44,10 @@ inline constexpr std::uint64_t kFirstPosition = 2;  // readdir positions 0 and 1
 //       32     8  online_blocks    4 KiB blocks of written extents
 //       40     8  offline_blocks   4 KiB blocks of offline extents
 //       48     8  next_position    readdir position of the directory's next entry
-//       56     8  parent           of a directory: the directory that holds it; the root's is itself
-//       64     4  nlink
-//       68     4  uid
-//       72     4  gid
-//       76     4  mode             type and permission bits
-//       80     8  rdev             major << 32 | minor
-//       88     4  flags
-//       92    12  atime            i64 seconds, u32 nanoseconds
+//       56     8  parent           of a directory: the directory that holds it; the root's is
+//       itself 64     4  nlink 68     4  uid 72     4  gid 76     4  mode             type and
+//       permission bits 80     8  rdev             major << 32 | minor 88     4  flags 92    12
+//       atime            i64 seconds, u32 nanoseconds
 //      104    12  mtime
 //      116    12  ctime
 //      128    12  crtime
@@ -88,8 +84,8 @@ std::string encode(const Inode& inode);
 // Errors: corrupt.
 Result<Inode> decode_inode(std::string_view value);
 
-// One directory entry; its three items (dirent by name, readdir by position, backref at the target)
-// carry the same value, so each finds the other two.
+// One directory entry; its three items (dirent by name, readdir by position, backref at the
+// target) carry the same value, so each finds the other two.
 //
 //   offset  size  field
 //        0     8  ino       target
@@ -123,12 +119,13 @@ inline constexpr std::uint8_t kExtentOffline = 2;    // the data is in the archi
 std::string encode(const ExtentValue& extent);
 Result<ExtentValue> decode_extent(std::string_view value);
 
-// Checksums of a chunk of kChecksumChunk file blocks: u64 each, little-endian, up to the last block
-// that has one; 0 where the block has none. A block's checksum is data_checksum() of its bytes.
+// Checksums of a chunk of kChecksumChunk file blocks: u64 each, little-endian, up to the last
+// block that has one; 0 where the block has none. A block's checksum is data_checksum() of its
+// bytes.
 std::uint64_t data_checksum(std::string_view block, BlockNo where);  // never 0
 
-// Pieces of an xattr's value: at most kXattrPart bytes each, all but the last full; an empty value
-// has one empty part. The first byte of part 0 is the number of parts.
+// Pieces of an xattr's value: at most kXattrPart bytes each, all but the last full; an empty
+// value has one empty part. The first byte of part 0 is the number of parts.
 inline constexpr std::size_t kXattrPart = 16u << 10;  // bytes
 inline constexpr std::size_t kXattrValueMax = 65535;  // bytes
 

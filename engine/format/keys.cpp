@@ -6,7 +6,6 @@ namespace scoutfs::format {
 
 namespace {
 
-
 // Appends big-endian fields to a key; the small-buffer size of std::string holds most keys.
 std::string fs_key(Ino ino, ItemType type) {
   std::string key;
@@ -23,7 +22,9 @@ std::string fs_key(Ino ino, ItemType type, std::uint64_t number) {
   return key;
 }
 
-std::string zone_key(Zone zone) { return std::string(1, static_cast<char>(zone)); }
+std::string zone_key(Zone zone) {
+  return std::string(1, static_cast<char>(zone));
+}
 
 // A key no real key of up to kKeySizeMax bytes with this prefix exceeds.
 std::string after_all(std::string prefix) {
@@ -48,7 +49,9 @@ std::string orphan_key(Ino ino) {
   return key;
 }
 
-std::string inode_key(Ino ino) { return fs_key(ino, ItemType::inode); }
+std::string inode_key(Ino ino) {
+  return fs_key(ino, ItemType::inode);
+}
 
 std::string xattr_key(Ino ino, std::string_view name, std::uint8_t part) {
   std::string key = fs_key(ino, ItemType::xattr);
@@ -65,7 +68,9 @@ std::string dirent_key(Ino dir, std::string_view name) {
   return key;
 }
 
-std::string readdir_key(Ino dir, std::uint64_t pos) { return fs_key(dir, ItemType::readdir, pos); }
+std::string readdir_key(Ino dir, std::uint64_t pos) {
+  return fs_key(dir, ItemType::readdir, pos);
+}
 
 std::string backref_key(Ino ino, Ino dir, std::uint64_t pos) {
   std::string key = fs_key(ino, ItemType::backref, dir.value);
@@ -73,7 +78,9 @@ std::string backref_key(Ino ino, Ino dir, std::uint64_t pos) {
   return key;
 }
 
-std::string symlink_key(Ino ino) { return fs_key(ino, ItemType::symlink); }
+std::string symlink_key(Ino ino) {
+  return fs_key(ino, ItemType::symlink);
+}
 
 std::string extent_key(Ino ino, std::uint64_t first_block) {
   return fs_key(ino, ItemType::extent, first_block);
@@ -99,12 +106,13 @@ KeyRange group_range(std::uint64_t group) {
   return {inode_range(first).first, inode_range(last).last};
 }
 
-KeyRange index_range(IndexType type, Seq first_seq, Ino first_ino, Seq last_seq,
-                          Ino last_ino) {
+KeyRange index_range(IndexType type, Seq first_seq, Ino first_ino, Seq last_seq, Ino last_ino) {
   return {index_key(type, first_seq, first_ino), index_key(type, last_seq, last_ino)};
 }
 
-KeyRange orphan_range(Ino first, Ino last) { return {orphan_key(first), orphan_key(last)}; }
+KeyRange orphan_range(Ino first, Ino last) {
+  return {orphan_key(first), orphan_key(last)};
+}
 
 namespace {
 
@@ -153,7 +161,8 @@ Result<ParsedKey> parse_key(std::string_view key) {
   switch (parsed.zone) {
     case Zone::index:
       parsed.index_type = static_cast<IndexType>(in.get<std::uint8_t>());
-      if (parsed.index_type != IndexType::meta_seq && parsed.index_type != IndexType::data_seq) {
+      if (parsed.index_type != IndexType::meta_seq &&
+          parsed.index_type != IndexType::data_seq) {
         return fail(Errc::corrupt);
       }
       parsed.seq = Seq{in.get_big<std::uint64_t>()};

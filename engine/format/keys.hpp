@@ -1,7 +1,7 @@
 // Item keys of the main tree: one ordered key space, compared byte by byte.
 //
-// A key is a zone byte, then big-endian fields, so that memcmp orders keys as their fields do. A
-// name, where there is one, comes last and needs no terminator.
+// A key is a zone byte, then big-endian fields, so that memcmp orders keys as their fields do.
+// A name, where there is one, comes last and needs no terminator.
 //
 //   zone  key                                    value
 //   0x10  type u8, seq u64, ino u64              empty          the change index
@@ -44,9 +44,9 @@ enum class ItemType : std::uint8_t {
   checksum = 0x80,
 };
 
-inline constexpr std::size_t kNameMax = 255;             // bytes of a directory entry's name
-inline constexpr std::uint64_t kChecksumChunk = 64;      // file blocks covered by a checksum item
-inline constexpr std::uint64_t kInodeGroup = 1024;       // inodes covered by one lock
+inline constexpr std::size_t kNameMax = 255;         // bytes of a directory entry's name
+inline constexpr std::uint64_t kChecksumChunk = 64;  // file blocks covered by a checksum item
+inline constexpr std::uint64_t kInodeGroup = 1024;   // inodes covered by one lock
 
 std::string index_key(IndexType type, Seq seq, Ino ino);
 std::string orphan_key(Ino ino);
@@ -65,7 +65,9 @@ KeyRange inode_range(Ino ino);
 KeyRange group_range(std::uint64_t group);
 KeyRange index_range(IndexType type, Seq first_seq, Ino first_ino, Seq last_seq, Ino last_ino);
 KeyRange orphan_range(Ino first, Ino last);
-constexpr std::uint64_t group_of(Ino ino) { return ino.value / kInodeGroup; }
+constexpr std::uint64_t group_of(Ino ino) {
+  return ino.value / kInodeGroup;
+}
 
 // What a key says. Errors: corrupt, for bytes that no function above makes.
 struct ParsedKey {

@@ -4,7 +4,9 @@ namespace scoutfs::format {
 
 namespace {
 
-std::string make_key(ServerItem type) { return std::string(1, static_cast<char>(type)); }
+std::string make_key(ServerItem type) {
+  return std::string(1, static_cast<char>(type));
+}
 
 std::string make_key(ServerItem type, std::uint64_t a) {
   std::string key = make_key(type);
@@ -22,14 +24,24 @@ constexpr std::size_t kTextMax = 256;  // bytes of a host's name or id
 
 }  // namespace
 
-std::string counters_key() { return make_key(ServerItem::counters); }
-std::string segment_key(BlockNo start) { return make_key(ServerItem::segment, start.value); }
-std::string free_key(BlockNo start) { return make_key(ServerItem::free, start.value); }
+std::string counters_key() {
+  return make_key(ServerItem::counters);
+}
+std::string segment_key(BlockNo start) {
+  return make_key(ServerItem::segment, start.value);
+}
+std::string free_key(BlockNo start) {
+  return make_key(ServerItem::free, start.value);
+}
 std::string granted_key(Rid rid, BlockNo start) {
   return make_key(ServerItem::granted, rid.value, start.value);
 }
-std::string member_key(Rid rid) { return make_key(ServerItem::member, rid.value); }
-std::string job_key(JobId job) { return make_key(ServerItem::job, job.value); }
+std::string member_key(Rid rid) {
+  return make_key(ServerItem::member, rid.value);
+}
+std::string job_key(JobId job) {
+  return make_key(ServerItem::job, job.value);
+}
 std::string replaced_key(Version version, BlockNo start) {
   return make_key(ServerItem::replaced, version.value, start.value);
 }

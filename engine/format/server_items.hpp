@@ -7,11 +7,13 @@
 //   0x04 rid u64, start u64      space granted to a member and not yet used: block count u64
 //   0x05 rid u64                 Member
 //   0x06 job u64                 JobRecord
-//   0x07 version u64, start u64  replaced segment, freed when no list older than the version is in
+//   0x07 version u64, start u64  replaced segment, freed when no list older than the version is
+//   in
 //                                use: block count u64
 //
-// Numbers in keys are big-endian, in values little-endian. Space is conserved: free, granted, job
-// output, replaced, segments and the extents of files together are Superblock::space, and disjoint.
+// Numbers in keys are big-endian, in values little-endian. Space is conserved: free, granted,
+// job output, replaced, segments and the extents of files together are Superblock::space, and
+// disjoint.
 #pragma once
 
 #include <cstdint>
@@ -77,9 +79,9 @@ struct Member {
   Address address;
   std::string name;  // of the host, for messages
   HostId host;
-  TxnNo recorded;        // its newest recorded transaction
-  Version recorded_at;   // the manifest version that transaction made
-  bool dead = false;     // no message of it is accepted any more (rule 2)
+  TxnNo recorded;       // its newest recorded transaction
+  Version recorded_at;  // the manifest version that transaction made
+  bool dead = false;    // no message of it is accepted any more (rule 2)
   bool operator==(const Member&) const = default;
 };
 std::string encode(const Member& member);

@@ -11,9 +11,12 @@ std::string to_string(LockId id) {
 
 std::string_view to_string(Mode mode) {
   switch (mode) {
-    case Mode::none: return "none";
-    case Mode::read: return "read";
-    case Mode::write: return "write";
+    case Mode::none:
+      return "none";
+    case Mode::read:
+      return "read";
+    case Mode::write:
+      return "write";
   }
   return "invalid";
 }

@@ -1,9 +1,10 @@
 // One definition of a message's fields serves for writing and for reading.
 //
-//   template <class Archive> void fields(Archive& archive, Lock& lock) { archive(lock.id, lock.mode); }
+//   template <class Archive> void fields(Archive& archive, Lock& lock) { archive(lock.id,
+//   lock.mode); }
 //
-// Integers are little-endian, sequences have a varint count, strings a varint size, bools are 0 or
-// 1, enumerations one byte whose range the message's own check decides.
+// Integers are little-endian, sequences have a varint count, strings a varint size, bools are 0
+// or 1, enumerations one byte whose range the message's own check decides.
 #pragma once
 
 #include <concepts>

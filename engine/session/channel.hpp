@@ -1,9 +1,9 @@
 // Channel: one end of a session. Messages in order, exactly once, over connections that break.
 //
-// Each end numbers what it sends and keeps it until the other end says it has received it. A new
-// connection begins with both ends saying how far they have received; the rest is sent again. The
-// channel lives as long as both ends do: a new leader, or a new incarnation of a member, begins a
-// new one.
+// Each end numbers what it sends and keeps it until the other end says it has received it. A
+// new connection begins with both ends saying how far they have received; the rest is sent
+// again. The channel lives as long as both ends do: a new leader, or a new incarnation of a
+// member, begins a new one.
 //
 // Frame: number u64 (0: only an acknowledgement), received u64, message.
 #pragma once
@@ -39,9 +39,10 @@ class Channel {
 
   // Uses `connection` from here on, and sends what the peer, which has received `peer_received`
   // messages, has not. False if the numbers cannot be of this session.
-  [[nodiscard]] bool attach(std::unique_ptr<Connection> connection, std::uint64_t peer_received);
-  // Receives until the connection is lost or replaced. Errors: disconnected; corrupt (the peer broke
-  // the protocol).
+  [[nodiscard]] bool attach(std::unique_ptr<Connection> connection,
+                            std::uint64_t peer_received);
+  // Receives until the connection is lost or replaced. Errors: disconnected; corrupt (the peer
+  // broke the protocol).
   Task<Result<void>> pump();
   // Drops the connection; messages stay queued.
   void detach();

@@ -61,8 +61,12 @@ Result<Message> decode_message(std::string_view bytes, Kind with_id) {
 
 }  // namespace
 
-std::string encode(const MemberMessage& message) { return encode_message(message, Kind::request); }
-std::string encode(const LeaderMessage& message) { return encode_message(message, Kind::answer); }
+std::string encode(const MemberMessage& message) {
+  return encode_message(message, Kind::request);
+}
+std::string encode(const LeaderMessage& message) {
+  return encode_message(message, Kind::answer);
+}
 
 Result<MemberMessage> decode_member_message(std::string_view bytes) {
   return decode_message<MemberMessage, Request, MemberNotice>(bytes, Kind::request);

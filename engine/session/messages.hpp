@@ -1,8 +1,8 @@
 // What members and the leader say to each other. docs/protocol.md tells the story.
 //
-// A connection begins with a Greeting and its Welcome or Refusal, in plain frames. Everything else
-// is a message of a session (channel.hpp): delivered in order, exactly once, across connections
-// that break, as long as both ends live.
+// A connection begins with a Greeting and its Welcome or Refusal, in plain frames. Everything
+// else is a message of a session (channel.hpp): delivered in order, exactly once, across
+// connections that break, as long as both ends live.
 //
 // A request carries a RequestId and gets the Answer of the same id. Notices have none.
 #pragma once
@@ -16,16 +16,17 @@
 
 namespace scoutfs::session {
 
-// ---- Connection set-up -------------------------------------------------------------------------
+// ---- Connection set-up
+// -------------------------------------------------------------------------
 
 struct Greeting {
   Fsid fsid;
   std::uint64_t format_hash = 0;
   Incarnation who;
-  Term term;                    // of the session to go on with; 0: a new one
-  std::uint64_t received = 0;   // messages of that session received so far
-  std::uint16_t slot = 0;       // the slot it holds or wants; kNoSlot: give me one
-  Address address;              // where it listens
+  Term term;                   // of the session to go on with; 0: a new one
+  std::uint64_t received = 0;  // messages of that session received so far
+  std::uint16_t slot = 0;      // the slot it holds or wants; kNoSlot: give me one
+  Address address;             // where it listens
   std::string name;
   HostId host;
   // Incarnations that the sender knows to be dead and drained (its own host's).
@@ -69,7 +70,8 @@ void fields(A& a, Refusal& m) {
   a(m.why, m.format_hash, m.holder, m.host, m.name);
 }
 
-// ---- Requests of members -----------------------------------------------------------------------
+// ---- Requests of members
+// -----------------------------------------------------------------------
 
 // First message of a session that was not resumed: what the member holds (rule 8).
 struct HeldLock {
@@ -78,15 +80,15 @@ struct HeldLock {
   GrantId grant;
 };
 struct Declare {
-  std::vector<HeldLock> locks;    // with the mode before any release in progress
-  std::vector<Seq> open_seqs;     // open, frozen and pre-granted
-  TxnNo next_txn;                 // the oldest that is not known to be recorded
-  Version oldest_list;            // the oldest list in use
-  std::vector<Ino> open_inodes;   // open files under locks it does not hold
+  std::vector<HeldLock> locks;   // with the mode before any release in progress
+  std::vector<Seq> open_seqs;    // open, frozen and pre-granted
+  TxnNo next_txn;                // the oldest that is not known to be recorded
+  Version oldest_list;           // the oldest list in use
+  std::vector<Ino> open_inodes;  // open files under locks it does not hold
 };
 // Answer: DeclareAnswer.
 struct DeclareAnswer {
-  TxnNo recorded;               // its newest recorded transaction
+  TxnNo recorded;  // its newest recorded transaction
   Version recorded_at;
   std::vector<Extent> granted;  // all space granted to it and not absorbed
   Version version;
@@ -100,7 +102,8 @@ struct LockGrant {
   lock::LockId id;
   lock::Mode mode{};
   GrantId grant;
-  std::vector<Ino> open_elsewhere;  // of a write grant: inodes of the group other nodes have open
+  std::vector<Ino>
+      open_elsewhere;  // of a write grant: inodes of the group other nodes have open
 };
 
 // One transaction. The same journal entry records its segments and absorbs its space.
@@ -113,16 +116,16 @@ struct Commit {
   bool wants_seq = false;                  // grant the next seq with the answer
 };
 struct CommitAnswer {
-  Version version;  // of the manifest with the transaction in it
+  Version version;                // of the manifest with the transaction in it
   std::vector<RecordNo> records;  // of the segments
-  Seq next_seq;     // 0 if not wanted
+  Seq next_seq;                   // 0 if not wanted
 };
 
 struct SpaceRequest {
   enum class Purpose : std::uint8_t { data = 1, segments = 2 };
   Purpose purpose{};
-  std::uint64_t blocks = 0;     // wanted
-  std::uint64_t contiguous = 1; // no extent shorter than this
+  std::uint64_t blocks = 0;      // wanted
+  std::uint64_t contiguous = 1;  // no extent shorter than this
 };
 struct SpaceAnswer {
   std::vector<Extent> extents;  // empty: there is none
@@ -178,7 +181,8 @@ struct JobResult {
 struct Farewell {};
 struct Empty {};  // the answer of SpaceReturn, JobResult and Farewell
 
-// ---- Notices -----------------------------------------------------------------------------------
+// ---- Notices
+// -----------------------------------------------------------------------------------
 
 // Leader to member.
 struct Revoke {
@@ -191,7 +195,7 @@ struct CommitWanted {
 };
 struct JobOffer {
   lsm::Job job;
-  std::vector<Extent> space;  // for the outputs
+  std::vector<Extent> space;       // for the outputs
   std::vector<std::uint64_t> ids;  // identities for the outputs, in order
 };
 struct Heartbeat {
@@ -216,11 +220,11 @@ struct HeartbeatAnswer {
   Version oldest_list;
 };
 
-#define SCOUTFS_FIELDS(Type, ...)       \
-  template <class A>                    \
-  void fields(A& a, Type& m) {          \
-    SCOUTFS_MAYBE(sizeof(m) > 0);       \
-    a(__VA_ARGS__);                     \
+#define SCOUTFS_FIELDS(Type, ...) \
+  template <class A>              \
+  void fields(A& a, Type& m) {    \
+    SCOUTFS_MAYBE(sizeof(m) > 0); \
+    a(__VA_ARGS__);               \
   }
 SCOUTFS_FIELDS(HeldLock, m.id, m.mode, m.grant)
 SCOUTFS_FIELDS(Declare, m.locks, m.open_seqs, m.next_txn, m.oldest_list, m.open_inodes)
@@ -255,17 +259,19 @@ SCOUTFS_FIELDS(DropSeq, m.seq)
 SCOUTFS_FIELDS(HeartbeatAnswer, m.oldest_list)
 #undef SCOUTFS_FIELDS
 
-// ---- Encoding ----------------------------------------------------------------------------------
+// ---- Encoding
+// ----------------------------------------------------------------------------------
 
-using Request = std::variant<Declare, LockRequest, Commit, SpaceRequest, SpaceReturn, SeqRequest,
-                             InoRequest, ListRequest, BoundRequest, SpaceInfoRequest, JobResult,
-                             Farewell>;
-using Answer = std::variant<Empty, DeclareAnswer, LockGrant, CommitAnswer, SpaceAnswer, SeqAnswer,
-                            InoAnswer, ListAnswer, BoundAnswer, SpaceInfoAnswer>;
+using Request =
+    std::variant<Declare, LockRequest, Commit, SpaceRequest, SpaceReturn, SeqRequest,
+                 InoRequest, ListRequest, BoundRequest, SpaceInfoRequest, JobResult, Farewell>;
+using Answer = std::variant<Empty, DeclareAnswer, LockGrant, CommitAnswer, SpaceAnswer,
+                            SeqAnswer, InoAnswer, ListAnswer, BoundAnswer, SpaceInfoAnswer>;
 using LeaderNotice = std::variant<Revoke, CommitWanted, JobOffer, Heartbeat>;
 using MemberNotice = std::variant<Release, CloseInode, DropSeq, HeartbeatAnswer>;
 
-// A message of a session: kind byte, request id (0 in notices), index of the alternative, fields.
+// A message of a session: kind byte, request id (0 in notices), index of the alternative,
+// fields.
 struct MemberMessage {
   RequestId id;  // 0: a notice
   std::variant<Request, MemberNotice> body;
