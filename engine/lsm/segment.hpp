@@ -46,7 +46,8 @@ struct Placed {
 };
 
 // A piece of the manifest: every segment that may hold a key of `range` at `version`, in the order
-// in which they are to be searched (level 0 by descending record, then level 1, 2, ...).
+// in which they are to be searched (level 0 by descending record, then level 1, 2, ..., each
+// ascending by key).
 struct SegmentList {
   Version version;
   std::vector<Placed> segments;

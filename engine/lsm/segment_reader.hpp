@@ -15,7 +15,8 @@
 
 namespace scoutfs::lsm {
 
-// Open segments (index and filter) and uncompressed blocks, least recently used out first.
+// Open segments (index and filter) and uncompressed blocks. What was not used since it was last
+// looked at goes first, in the order in which it came (second chance).
 // One for all trees of a node. Deterministic: eviction depends on the order of use only.
 class SegmentCache {
  public:
@@ -34,6 +35,8 @@ class SegmentCache {
 
   // The newest entry of `key` among `list.segments`, tombstones resolved: nullopt is absent.
   Task<Result<Entry>> get(const SegmentList& list, std::string_view key);
+  // The same if it takes no device read; the outer nullopt: it does.
+  std::optional<Entry> try_get(const SegmentList& list, std::string_view key);
 
   // What the segment says of itself: for a reference whose coverage is not known.
   // Errors: those of the device; corrupt.
@@ -52,8 +55,8 @@ class SegmentCache {
   std::unique_ptr<State> state_;
 };
 
-// Ordered iteration over one segment, with read-ahead. Does not fill the cache when `scan` is
-// sequential (compaction); does when it is a lookup's neighbourhood.
+// Whether what a scan reads goes to the cache: it does when it is a lookup's neighbourhood, and
+// does not when it is read once (compaction).
 enum class Fill : std::uint8_t { cache, bypass };
 
 // The merged view of several sources: the newest entry of each key, in key order. A source that

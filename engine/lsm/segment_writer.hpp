@@ -19,9 +19,9 @@ struct SegmentImage {
 class SegmentBuilder {
  public:
   struct Options {
-    std::size_t size_max = kSegmentSizeMax;  // bytes on the device, whole blocks
-    int compression_level = 1;               // zstd; 0 stores blocks as they are
-    std::size_t coverage_max = kCoverageMax; // 1 for levels >= 1
+    std::size_t size_max = kSegmentSizeMax;   // bytes on the device, whole blocks
+    int compression_level = 1;                // zstd; 0 stores blocks as they are
+    std::size_t coverage_max = kCoverageMax;  // 1 for levels >= 1
   };
 
   explicit SegmentBuilder(Options options);
@@ -32,6 +32,8 @@ class SegmentBuilder {
   // Requires: keys grow strictly; sizes within kKeySizeMax and kValueSizeMax. An empty builder
   // always takes an item.
   bool add(std::string_view key, const Entry& entry);
+  // The same from borrowed bytes; nullopt is a tombstone.
+  bool add_view(std::string_view key, std::optional<std::string_view> value);
   bool empty() const;
   std::uint64_t item_count() const;
 
