@@ -1,0 +1,164 @@
+// SharedDisk: the storage array that every node writes to, as an actor of the simulation.
+//
+// A write lands piece by piece, in any order, between its submission and its completion; what
+// has landed is seen by every node. It is in the array's volatile cache until a flush that
+// started after its completion has ended, or until its own completion if it asked for that. A
+// power cut keeps, of each block, its durable bytes or any version that was not durable yet,
+// and may mix them at sectors of 512 bytes.
+//
+// A path is one incarnation's way to the array. When the process dies its requests live on:
+// each piece of a write in flight lands in time, lands late, or never. Once the array confirmed
+// the death, nothing of that path may land any more; the array audits it.
+#pragma once
+
+#include <cstdint>
+#include <map>
+#include <memory>
+#include <string>
+#include <vector>
+
+#include "engine/async/sync.hpp"
+#include "engine/env/block_device.hpp"
+#include "sim/event_queue.hpp"
+#include "sim/image.hpp"
+#include "sim/oracle_board.hpp"
+#include "sim/random.hpp"
+#include "sim/trace.hpp"
+
+namespace scoutfs::sim {
+
+inline constexpr std::size_t kSectorSize = 512;  // bytes; what a torn write is made of
+
+struct DiskOptions {
+  std::uint64_t block_count = 8192;
+  TimeNs latency_min_ns = 30 * kMicrosecond;
+  TimeNs latency_max_ns = 400 * kMicrosecond;
+  TimeNs service_ns = 5 * kMicrosecond;  // a path takes one request each
+  // Out of 1000 requests: slow, up to `slow_ns`.
+  std::uint64_t slow_per_1000 = 5;
+  TimeNs slow_ns = 100 * kMillisecond;
+  TimeNs late_write_ns = 3 * kSecond;  // how late a dead node's write may land
+  // Out of a million requests.
+  std::uint64_t read_errors = 0;
+  std::uint64_t write_errors = 0;
+};
+
+// What a power cut does to what was not durable.
+enum class CutMode : std::uint8_t {
+  keeps_all,  // the newest version of each block
+  keeps_none,
+  any_blocks,   // each block one of its versions
+  any_sectors,  // each sector one of its block's versions
+};
+
+struct DiskPath;
+
+class SharedDisk {
+ public:
+  using Blocks = std::vector<BlockRef>;
+  using ReadDone = OneShot<Result<Blocks>>;
+  using Done = OneShot<Result<void>>;
+  struct Write;
+
+  SharedDisk(EventQueue& events, Trace& trace, OracleBoard& board, SimRandom random,
+             DiskOptions options);
+  SharedDisk(const SharedDisk&) = delete;
+  SharedDisk& operator=(const SharedDisk&) = delete;
+  ~SharedDisk();
+
+  const DiskOptions& options() const { return options_; }
+
+  std::shared_ptr<DiskPath> open_path(unsigned node);
+  void read(const std::shared_ptr<DiskPath>& path, BlockNo first, std::uint64_t count,
+            const ReadDone& done);
+  void write(const std::shared_ptr<DiskPath>& path, BlockNo first,
+             std::span<const std::byte> data, Durability durability, const Done& done);
+  void flush(const std::shared_ptr<DiskPath>& path, const Done& done);
+
+  // The process at this end died. What it had in flight is settled by chance, over time.
+  void drop_path(const std::shared_ptr<DiskPath>& path);
+  // Requires: dropped. True when nothing of it can land any more.
+  bool drained(const DiskPath& path) const;
+  // The array vouches for it. Requires: drained.
+  void confirm_dead(DiskPath& path);
+
+  // Requires: every path is dropped.
+  void power_cut(CutMode mode);
+
+  // What a reader sees now.
+  const Image& image() const { return current_; }
+  // Blocks that a power cut could undo.
+  std::size_t volatile_blocks() const { return versions_.size(); }
+  std::uint64_t requests() const { return requests_; }
+  std::uint64_t late_writes() const { return late_writes_; }
+
+ private:
+  // A version of a block that a power cut may keep.
+  struct Version {
+    std::shared_ptr<Write> write;
+    BlockRef bytes;
+  };
+
+  struct Times {
+    TimeNs starts_ns = 0;
+    TimeNs ends_ns = 0;
+  };
+  Times draw_times(DiskPath& path);
+  void cut_into_pieces(Write& write, std::uint64_t count, Times times);
+  void land(const std::shared_ptr<Write>& write, std::size_t piece, std::uint64_t generation);
+  void complete(const std::shared_ptr<Write>& write);
+  void finish_if_dead(const std::shared_ptr<Write>& write);
+  // Makes durable the newest version of the block that `covers` says yes to, and drops the
+  // older.
+  template <class Covers>
+  void settle(std::uint64_t block, const Covers& covers);
+  BlockRef choose(const std::vector<BlockRef>& candidates, CutMode mode);
+
+  EventQueue& events_;
+  Trace& trace_;
+  OracleBoard& board_;
+  SimRandom random_;
+  DiskOptions options_;
+  Image current_;
+  Image durable_;
+  std::map<std::uint64_t, std::vector<Version>> versions_;  // not durable, in landing order
+  std::vector<std::shared_ptr<DiskPath>> paths_;            // those with something in flight
+  std::uint64_t completions_ = 0;
+  std::uint64_t requests_ = 0;
+  std::uint64_t late_writes_ = 0;
+};
+
+// One incarnation's device.
+class SimDevice final : public BlockDevice {
+ public:
+  SimDevice(SharedDisk& disk, std::shared_ptr<DiskPath> path, Scheduler& scheduler)
+      : disk_(disk), path_(std::move(path)), scheduler_(scheduler) {}
+
+  std::uint64_t block_count() const override { return disk_.options().block_count; }
+  Task<Result<void>> read(BlockNo first, std::span<std::byte> out) override;
+  Task<Result<void>> write(BlockNo first, std::span<const std::byte> data,
+                           Durability durability) override;
+  Task<Result<void>> flush() override;
+
+ private:
+  SharedDisk& disk_;
+  std::shared_ptr<DiskPath> path_;
+  Scheduler& scheduler_;
+};
+
+// An image as a device, without time or faults: for offline checks.
+class ImageDevice final : public BlockDevice {
+ public:
+  explicit ImageDevice(Image image) : image_(std::move(image)) {}
+  std::uint64_t block_count() const override { return image_.block_count(); }
+  Task<Result<void>> read(BlockNo first, std::span<std::byte> out) override;
+  Task<Result<void>> write(BlockNo first, std::span<const std::byte> data,
+                           Durability durability) override;
+  Task<Result<void>> flush() override;
+  const Image& image() const { return image_; }
+
+ private:
+  Image image_;
+};
+
+}  // namespace scoutfs::sim

@@ -1,0 +1,173 @@
+#include "sim/disk.hpp"
+
+#include "engine/async/scope.hpp"
+#include "sim/world.hpp"
+#include "tests/test.hpp"
+
+namespace scoutfs::sim {
+namespace {
+
+std::string block_of(char fill) {
+  return std::string(kBlockSize, fill);
+}
+
+struct Array {
+  World world;
+  NodeClock clock{world.events(), {}};
+  Scheduler scheduler{clock};
+  Actor actor{0, scheduler, clock};
+  SharedDisk disk;
+  std::shared_ptr<DiskPath> path;
+  SimDevice device;
+  TaskScope scope{scheduler};
+  std::uint64_t completed = 0;
+
+  explicit Array(std::uint64_t seed = 1)
+      : disk(world.events(), world.trace(), world.board(), SimRandom(seed, Stream::disk), {}),
+        path(disk.open_path(0)),
+        device(disk, path, scheduler) {
+    world.add(actor);
+  }
+  ~Array() {
+    scheduler.kill();
+    world.events().clear();
+  }
+  void run() {
+    while (world.step()) {
+    }
+  }
+  static Task<void> write_task(Array* self, std::uint64_t first, std::string data,
+                               Durability durability) {
+    const Result<void> done =
+        co_await self->device.write(BlockNo{first}, std::as_bytes(std::span(data)), durability);
+    if (done.has_value()) ++self->completed;
+  }
+  static Task<void> flush_task(Array* self) {
+    const Result<void> done = co_await self->device.flush();
+    if (done.has_value()) ++self->completed;
+  }
+  void write(std::uint64_t first, std::string data,
+             Durability durability = Durability::after_flush) {
+    scope.spawn(write_task(this, first, std::move(data), durability));
+  }
+  void flush() { scope.spawn(flush_task(this)); }
+  std::string at(std::uint64_t block) const {
+    std::string bytes(kBlockSize, '\0');
+    copy_block(disk.image().block(block), reinterpret_cast<std::byte*>(bytes.data()));
+    return bytes;
+  }
+  void cut(CutMode mode) {
+    disk.drop_path(path);
+    scheduler.kill();
+    disk.power_cut(mode);
+  }
+};
+
+BOOST_AUTO_TEST_CASE(a_completed_write_is_visible_at_once_and_durable_only_after_a_flush) {
+  for (const bool flushed : {false, true}) {
+    Array array;
+    array.write(7, block_of('a'));
+    array.run();
+    BOOST_TEST(array.at(7) == block_of('a'));
+    if (flushed) array.flush();
+    array.run();
+    array.cut(CutMode::keeps_none);
+    BOOST_TEST((array.at(7) == block_of('a')) == flushed);
+  }
+}
+
+BOOST_AUTO_TEST_CASE(a_write_that_asks_for_it_is_durable_on_completion) {
+  Array array;
+  array.write(7, block_of('a'), Durability::on_completion);
+  array.run();
+  array.cut(CutMode::keeps_none);
+  BOOST_TEST(array.at(7) == block_of('a'));
+}
+
+BOOST_AUTO_TEST_CASE(a_flush_does_not_cover_a_write_that_completes_after_it_started) {
+  bool lost_one = false;
+  for (std::uint64_t seed = 1; seed <= 50 && !lost_one; ++seed) {
+    Array array(seed);
+    array.write(7, block_of('a'));
+    array.flush();
+    while (array.completed < 2) array.world.step();
+    array.cut(CutMode::keeps_none);
+    lost_one = array.at(7) != block_of('a');
+  }
+  BOOST_TEST(lost_one);
+}
+
+BOOST_AUTO_TEST_CASE(a_power_cut_keeps_old_or_new_blocks_and_tears_only_in_sectors) {
+  bool torn = false, older = false, newest = false;
+  for (std::uint64_t seed = 1; seed <= 60; ++seed) {
+    Array array(seed);
+    array.write(3, block_of('d'), Durability::on_completion);
+    array.run();
+    array.write(3, block_of('a'));
+    array.run();
+    array.write(3, block_of('b'));
+    array.run();
+    array.cut(seed % 2 == 0 ? CutMode::any_blocks : CutMode::any_sectors);
+    const std::string bytes = array.at(3);
+    for (std::size_t at = 0; at < kBlockSize; ++at) {
+      BOOST_TEST_REQUIRE((bytes[at] == 'd' || bytes[at] == 'a' || bytes[at] == 'b'));
+      BOOST_TEST_REQUIRE(bytes[at] == bytes[at - at % kSectorSize]);
+    }
+    const bool whole = bytes == std::string(kBlockSize, bytes[0]);
+    if (seed % 2 == 0) BOOST_TEST(whole);
+    torn = torn || !whole;
+    older = older || bytes == block_of('a');
+    newest = newest || bytes == block_of('b');
+  }
+  BOOST_TEST(torn);
+  BOOST_TEST(older);
+  BOOST_TEST(newest);
+}
+
+BOOST_AUTO_TEST_CASE(a_durable_write_makes_older_versions_of_its_block_impossible) {
+  Array array;
+  array.write(3, block_of('a'));
+  array.run();
+  array.write(3, block_of('b'), Durability::on_completion);
+  array.run();
+  array.cut(CutMode::keeps_none);
+  BOOST_TEST(array.at(3) == block_of('b'));
+}
+
+BOOST_AUTO_TEST_CASE(a_dead_nodes_writes_land_late_or_never_until_its_path_is_drained) {
+  bool landed_late = false, never = false;
+  for (std::uint64_t seed = 1; seed <= 40; ++seed) {
+    Array array(seed);
+    array.write(9, block_of('x'));
+    array.scheduler.run();
+    array.disk.drop_path(array.path);
+    array.scheduler.kill();
+    const bool before = array.at(9) == block_of('x');
+    array.run();
+    BOOST_TEST(array.disk.drained(*array.path));
+    array.disk.confirm_dead(*array.path);
+    const bool after = array.at(9) == block_of('x');
+    landed_late = landed_late || (!before && after);
+    never = never || !after;
+    BOOST_TEST(array.completed == 0);
+    BOOST_TEST(!array.world.board().failed());
+  }
+  BOOST_TEST(landed_late);
+  BOOST_TEST(never);
+}
+
+BOOST_AUTO_TEST_CASE(requests_in_flight_together_complete_out_of_order) {
+  bool reordered = false;
+  for (std::uint64_t seed = 1; seed <= 20; ++seed) {
+    Array array(seed);
+    array.write(1, block_of('1'));
+    array.write(2, block_of('2'));
+    while (array.at(1) != block_of('1') && array.at(2) != block_of('2')) array.world.step();
+    reordered = reordered || array.at(2) == block_of('2');
+    array.run();
+  }
+  BOOST_TEST(reordered);
+}
+
+}  // namespace
+}  // namespace scoutfs::sim
