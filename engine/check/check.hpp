@@ -1,7 +1,8 @@
-// Offline verification of a whole volume: every block, every cross-reference, all space accounted.
+// Offline verification of a whole volume: every block, every cross-reference, all space
+// accounted.
 //
-// Reads the device only. Run it on a volume that nobody has mounted, or (the simulator does) on a
-// crash image.
+// Reads the device only. Run it on a volume that nobody has mounted, or (the simulator does) on
+// a crash image.
 #pragma once
 
 #include <cstdint>
@@ -10,8 +11,8 @@
 #include <string>
 #include <vector>
 
-#include "engine/env/block_device.hpp"
 #include "engine/async/scheduler.hpp"
+#include "engine/env/block_device.hpp"
 #include "engine/format/volume.hpp"
 
 namespace scoutfs::check {
@@ -23,8 +24,8 @@ struct Problem {
 };
 
 struct Options {
-  bool verify_data = true;           // read every file block and compare its checksum
-  std::size_t problems_max = 1000;   // stop reporting (not checking) after so many
+  bool verify_data = true;          // read every file block and compare its checksum
+  std::size_t problems_max = 1000;  // stop reporting (not checking) after so many
   std::uint64_t cache_bytes = 64u << 20;
   // Told now and then: bytes done and bytes known so far. May be empty.
   std::function<void(std::uint64_t done, std::uint64_t total)> progress;
@@ -44,14 +45,15 @@ struct Report {
   bool clean() const { return problem_count == 0; }
 };
 
-// Errors: only what makes a report impossible: both superblocks damaged (corrupt), another format
-// (unsupported), a device that cannot be read at all. Damage beyond that is a Problem.
+// Errors: only what makes a report impossible: both superblocks damaged (corrupt), another
+// format (unsupported), a device that cannot be read at all. Damage beyond that is a Problem.
 Task<Result<Report>> check_volume(Scheduler& scheduler, BlockDevice& device, Options options);
 
 // Every item of the main tree in key order, newest version, for dumps and oracles.
 using VisitItem = std::function<void(std::string_view key, std::string_view value)>;
 Task<Result<void>> visit_items(Scheduler& scheduler, BlockDevice& device, VisitItem visit);
 // The same for the server tree.
-Task<Result<void>> visit_server_items(Scheduler& scheduler, BlockDevice& device, VisitItem visit);
+Task<Result<void>> visit_server_items(Scheduler& scheduler, BlockDevice& device,
+                                      VisitItem visit);
 
 }  // namespace scoutfs::check
