@@ -22,10 +22,14 @@ function(scoutfs_library name)
   endif()
 endfunction()
 
-# scoutfs_test(FOLDER LABEL [DEPENDS lib...]): tests/LABEL/FOLDER/*.cpp as one program, registered
-# with ctest as LABEL/FOLDER.
+# The test programs that are also built and run with sanitizers: `cmake --build --target sanitized`,
+# `ctest -L sanitized`.
+add_custom_target(sanitized)
+
+# scoutfs_test(FOLDER LABEL [SANITIZED] [DEPENDS lib...]): tests/LABEL/FOLDER/*.cpp as one program,
+# registered with ctest as LABEL/FOLDER.
 function(scoutfs_test folder label)
-  cmake_parse_arguments(ARG "" "" "DEPENDS" ${ARGN})
+  cmake_parse_arguments(ARG "SANITIZED" "" "DEPENDS" ${ARGN})
   file(GLOB sources CONFIGURE_DEPENDS ${CMAKE_SOURCE_DIR}/tests/${label}/${folder}/*.cpp)
   if(NOT sources)
     return()
@@ -39,5 +43,34 @@ function(scoutfs_test folder label)
                               SKIP_PRECOMPILE_HEADERS ON)
   target_link_libraries(${name} PRIVATE ${ARG_DEPENDS} boost_unit_test_framework rapidcheck)
   add_test(NAME ${label}/${folder} COMMAND ${name} --log_level=test_suite)
-  set_tests_properties(${label}/${folder} PROPERTIES LABELS ${label} TIMEOUT 600)
+  set(labels ${label})
+  if(ARG_SANITIZED)
+    list(APPEND labels sanitized)
+    add_dependencies(sanitized ${name})
+  endif()
+  set_tests_properties(${label}/${folder} PROPERTIES LABELS "${labels}" TIMEOUT 600)
+endfunction()
+
+# scoutfs_link_test(FOLDER): a program of the whole library of engine/FOLDER and what it says it
+# depends on, and nothing else. A use of a folder that is not among the dependencies does not link.
+function(scoutfs_link_test folder)
+  set(library scoutfs_${folder})
+  set(name link_${folder})
+  set(source ${CMAKE_CURRENT_BINARY_DIR}/${name}.cpp)
+  file(GLOB headers CONFIGURE_DEPENDS RELATIVE ${CMAKE_SOURCE_DIR}
+       ${CMAKE_SOURCE_DIR}/engine/${folder}/*.hpp)
+  set(text "")
+  foreach(header ${headers})
+    string(APPEND text "#include \"${header}\"\n")
+  endforeach()
+  file(CONFIGURE OUTPUT ${source} CONTENT "${text}int main() {}\n")
+  add_executable(${name} ${source})
+  get_target_property(type ${library} TYPE)
+  if(type STREQUAL "STATIC_LIBRARY")
+    target_link_libraries(${name} PRIVATE $<LINK_LIBRARY:WHOLE_ARCHIVE,${library}>)
+  else()
+    target_link_libraries(${name} PRIVATE ${library})
+  endif()
+  add_test(NAME link/${folder} COMMAND ${name})
+  set_tests_properties(link/${folder} PROPERTIES LABELS unit TIMEOUT 60)
 endfunction()

@@ -1,9 +1,9 @@
 // The precompiled header of every test program.
 #pragma once
 
-#include <boost/test/unit_test.hpp>
 #include <rapidcheck.h>
 #include <rapidcheck/boost_test.h>
+#include <boost/test/unit_test.hpp>
 
 #include <cstdint>
 #include <map>

@@ -48,6 +48,10 @@ class List {
     SCOUTFS_ASSERT(!empty());
     return static_cast<T&>(*head_.next_);
   }
+  T& back() {
+    SCOUTFS_ASSERT(!empty());
+    return static_cast<T&>(*head_.prev_);
+  }
   void push_back(T& element) {
     ListHook<Tag>& hook = element;
     SCOUTFS_ASSERT(!hook.linked());

@@ -18,6 +18,7 @@ void Cancellation::request() {
 Scheduler::~Scheduler() {
   SCOUTFS_ASSERT(timers_.empty());
   SCOUTFS_ASSERT(ready_.empty());
+  SCOUTFS_ASSERT(scopes_.empty());
 }
 
 void Scheduler::wake(Waiter& waiter, Wake outcome) {
@@ -29,6 +30,8 @@ void Scheduler::wake(Waiter& waiter, Wake outcome) {
 }
 
 std::uint64_t Scheduler::run(std::uint64_t limit) {
+  SCOUTFS_ASSERT(!running_);
+  running_ = true;
   std::uint64_t resumed = 0;
   expire_timers();
   while (!ready_.empty() && resumed < limit) {
@@ -38,6 +41,7 @@ std::uint64_t Scheduler::run(std::uint64_t limit) {
     waiter.handle_.resume();
     if (ready_.empty()) expire_timers();
   }
+  running_ = false;
   return resumed;
 }
 
@@ -55,11 +59,12 @@ void Scheduler::expire_timers() {
 }
 
 void Scheduler::kill() {
+  SCOUTFS_ASSERT(!running_);
   killed_ = true;
   while (!scopes_.empty()) {
-    TaskScope& scope = scopes_.front();
-    scope.destroy_all();
+    TaskScope& scope = scopes_.back();
     static_cast<ListHook<ScopeTag>&>(scope).unlink();
+    scope.destroy_all();
   }
 }
 

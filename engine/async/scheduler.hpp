@@ -80,7 +80,7 @@ class Scheduler {
   void wake(Waiter& waiter, Wake outcome = Wake::woken);
 
   // Resumes ready coroutines in order until none is left, or `limit` were resumed. Expired
-  // timers count as ready. Returns how many were resumed.
+  // timers count as ready. Returns how many were resumed. Requires: no coroutine calls it.
   std::uint64_t run(std::uint64_t limit = ~std::uint64_t{0});
   bool idle() const { return ready_.empty(); }
   // When run() should be called again if nothing else happens; kForever without timers.
@@ -88,8 +88,9 @@ class Scheduler {
     return timers_.empty() ? kForever : timers_.begin()->first;
   }
 
-  // Destroys every task of every scope, as the death of the node does. The objects the tasks
-  // refer to must still be there. After it only destructors may run.
+  // Destroys every task of every scope, as the death of the node does: the youngest scope
+  // first, since what is younger refers to what is older. The objects the tasks refer to must
+  // still be there. After it only destructors may run. Requires: no coroutine calls it.
   void kill();
   bool killed() const { return killed_; }
 
@@ -105,6 +106,7 @@ class Scheduler {
   // Equal deadlines expire in the order in which they were set.
   std::multimap<TimeNs, Waiter*> timers_;
   List<TaskScope, ScopeTag> scopes_;
+  bool running_ = false;
   bool killed_ = false;
 };
 
@@ -138,8 +140,14 @@ class [[nodiscard]] Suspension {
 class [[nodiscard]] Sleep : public Suspension {
  public:
   Sleep(Scheduler& scheduler, TimeNs delay_ns, Cancellation* cancellation = nullptr)
-      : Suspension(scheduler, nullptr, scheduler.now_ns() + delay_ns, cancellation) {}
+      : Suspension(scheduler, nullptr, end_of(scheduler.now_ns(), delay_ns), cancellation) {}
   void await_resume() const {}
+
+ private:
+  // A delay too long to add up never ends, but stays a deadline.
+  static TimeNs end_of(TimeNs now, TimeNs delay) {
+    return delay < kForever - now ? now + delay : kForever - 1;
+  }
 };
 
 // Lets everything that is ready run first.

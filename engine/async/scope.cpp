@@ -1,5 +1,7 @@
 #include "engine/async/scope.hpp"
 
+#include <utility>
+
 namespace scoutfs {
 
 namespace detail {
@@ -11,6 +13,7 @@ Root::promise_type::promise_type(TaskScope& scope, Task<void>&) {
 TaskScope::~TaskScope() {
   if (scheduler_.killed()) destroy_all();
   SCOUTFS_ASSERT(running_ == 0);
+  if (gone_ != nullptr) *gone_ = true;
 }
 
 detail::Root TaskScope::run(TaskScope& scope, Task<void> task) {
@@ -34,12 +37,16 @@ Task<void> TaskScope::drain() {
 }
 
 void TaskScope::destroy_all() {
-  while (!roots_.empty()) {
-    auto& promise = roots_.front();
+  bool gone = false;
+  bool* const outer = std::exchange(gone_, &gone);
+  while (!gone && !roots_.empty()) {
+    auto& promise = roots_.back();
     static_cast<ListHook<RootTag>&>(promise).unlink();
-    std::coroutine_handle<detail::Root::promise_type>::from_promise(promise).destroy();
     --running_;
+    std::coroutine_handle<detail::Root::promise_type>::from_promise(promise).destroy();
   }
+  if (!gone) gone_ = outer;
+  if (gone && outer != nullptr) *outer = true;
 }
 
 }  // namespace scoutfs

@@ -57,12 +57,13 @@ class TaskScope : public ListHook<ScopeTag> {
   friend class Scheduler;
   friend struct detail::Root::promise_type;
   static detail::Root run(TaskScope& scope, Task<void> task);
-  void destroy_all();
+  void destroy_all();  // the scope itself may be gone afterwards, if a task owned it
 
   Scheduler& scheduler_;
   List<detail::Root::promise_type, RootTag> roots_;
   WaiterList drainers_;
   std::size_t running_ = 0;
+  bool* gone_ = nullptr;  // set by the destructor, for a destroy_all() in progress
 };
 
 }  // namespace scoutfs

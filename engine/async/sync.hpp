@@ -19,6 +19,8 @@ namespace scoutfs {
 class WaitQueue {
  public:
   explicit WaitQueue(Scheduler& scheduler) : scheduler_(scheduler) {}
+  // Requires: nobody waits, or the node was killed.
+  ~WaitQueue() { SCOUTFS_ASSERT(waiters_.empty() || scheduler_.killed()); }
 
   Suspension wait(Cancellation* cancellation = nullptr, TimeNs deadline_ns = kForever) {
     return Suspension(scheduler_, &waiters_, deadline_ns, cancellation);
@@ -64,6 +66,41 @@ class Event {
   bool set_ = false;
 };
 
+// Those who wait for their turn, first come, first served. Only the first in line is woken. Who
+// leaves, admitted or destroyed while waiting, makes room for the next.
+class Line {
+ public:
+  // Lives in the frame of who waits. Requires: the line outlives it.
+  class Place : public ListHook<struct PlaceTag> {
+   public:
+    explicit Place(Line& line) : line_(line) { line.places_.push_back(*this); }
+    ~Place() {
+      ListHook<PlaceTag>::unlink();
+      if (!line_.scheduler_.killed()) line_.wake_first();
+    }
+    bool first() const { return &line_.places_.front() == this; }
+    Suspension wait() { return Suspension(line_.scheduler_, &waiters_); }
+
+   private:
+    friend class Line;
+    Line& line_;
+    WaiterList waiters_;
+  };
+
+  explicit Line(Scheduler& scheduler) : scheduler_(scheduler) {}
+  bool empty() const { return places_.empty(); }
+  void wake_first() {
+    if (places_.empty()) return;
+    WaiterList& waiters = places_.front().waiters_;
+    if (!waiters.empty()) scheduler_.wake(waiters.front());
+  }
+  Scheduler& scheduler() const { return scheduler_; }
+
+ private:
+  Scheduler& scheduler_;
+  List<Place, PlaceTag> places_;
+};
+
 // Exclusive or shared ownership across suspensions. Nobody overtakes a waiting writer.
 // Guards release on destruction and must not outlive the mutex.
 class SharedMutex {
@@ -94,35 +131,33 @@ class SharedMutex {
     Mode mode_ = Mode::shared;
   };
 
-  explicit SharedMutex(Scheduler& scheduler) : queue_(scheduler) {}
+  explicit SharedMutex(Scheduler& scheduler) : line_(scheduler) {}
   ~SharedMutex() {
-    if (queue_.scheduler().killed()) return;
+    if (line_.scheduler().killed()) return;
     SCOUTFS_ASSERT(readers_ == 0);
     SCOUTFS_ASSERT(!writer_);
   }
 
   Task<Guard> lock(Mode mode) {
-    const std::uint64_t ticket = tail_++;
-    // Tickets are admitted in order; one that may not enter yet holds up those behind it.
-    while (ticket != head_ || !admits(mode)) co_await queue_.wait();
-    ++head_;
-    if (mode == Mode::shared) ++readers_;
-    if (mode == Mode::exclusive) writer_ = true;
-    queue_.wake_all();
-    co_return Guard(*this, mode);
+    Line::Place place(line_);
+    // One that may not enter yet holds up those behind it.
+    while (!place.first() || !admits(mode)) co_await place.wait();
+    co_return enter(mode);
   }
   // The guard if nobody has to be waited for.
   std::optional<Guard> try_lock(Mode mode) {
-    if (head_ != tail_ || !admits(mode)) return std::nullopt;
-    ++head_, ++tail_;
+    if (!line_.empty() || !admits(mode)) return std::nullopt;
+    return enter(mode);
+  }
+  bool idle() const { return line_.empty() && readers_ == 0 && !writer_; }
+
+ private:
+  bool admits(Mode mode) const { return !writer_ && (mode == Mode::shared || readers_ == 0); }
+  Guard enter(Mode mode) {
     if (mode == Mode::shared) ++readers_;
     if (mode == Mode::exclusive) writer_ = true;
     return Guard(*this, mode);
   }
-  bool idle() const { return head_ == tail_ && readers_ == 0 && !writer_; }
-
- private:
-  bool admits(Mode mode) const { return !writer_ && (mode == Mode::shared || readers_ == 0); }
   void unlock(Mode mode) {
     if (mode == Mode::shared) {
       SCOUTFS_ASSERT(readers_ > 0);
@@ -131,12 +166,10 @@ class SharedMutex {
       SCOUTFS_ASSERT(writer_);
       writer_ = false;
     }
-    queue_.wake_all();
+    line_.wake_first();
   }
 
-  WaitQueue queue_;
-  std::uint64_t head_ = 0;  // the ticket to be admitted next
-  std::uint64_t tail_ = 0;  // the next ticket to give out
+  Line line_;
   std::uint64_t readers_ = 0;
   bool writer_ = false;
 };
@@ -158,25 +191,21 @@ class Mutex {
 // Counts units of something bounded.
 class Semaphore {
  public:
-  Semaphore(Scheduler& scheduler, std::uint64_t units) : queue_(scheduler), free_(units) {}
+  Semaphore(Scheduler& scheduler, std::uint64_t units) : line_(scheduler), free_(units) {}
   Task<void> acquire(std::uint64_t units) {
-    const std::uint64_t ticket = tail_++;
-    while (ticket != head_ || free_ < units) co_await queue_.wait();
-    ++head_;
+    Line::Place place(line_);
+    while (!place.first() || free_ < units) co_await place.wait();
     free_ -= units;
-    queue_.wake_all();
   }
   void release(std::uint64_t units) {
     free_ += units;
-    queue_.wake_all();
+    line_.wake_first();
   }
   std::uint64_t free() const { return free_; }
 
  private:
-  WaitQueue queue_;
+  Line line_;
   std::uint64_t free_;
-  std::uint64_t head_ = 0;
-  std::uint64_t tail_ = 0;
 };
 
 // A value that arrives once, from outside the coroutine that waits for it. The two ends share

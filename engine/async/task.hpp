@@ -124,7 +124,11 @@ class [[nodiscard, clang::coro_return_type, clang::coro_lifetimebound]] Task {
     if (handle_) handle_.destroy();
   }
 
-  auto operator co_await() && noexcept { return Awaiter(handle_); }
+  // Requires: not moved from, and not awaited before.
+  auto operator co_await() && noexcept {
+    SCOUTFS_ASSERT(handle_ && !handle_.done());
+    return Awaiter(handle_);
+  }
 
  private:
   class Awaiter {

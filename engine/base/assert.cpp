@@ -18,7 +18,7 @@ void set_assert_handler(AssertHandler handler) {
 void assert_failed(const char* expression, std::source_location where) {
   fmt::print(stderr, "{}:{}: {}: assertion failed: {}\n", where.file_name(), where.line(),
              where.function_name(), expression);
-  std::fflush(stderr);
+  static_cast<void>(std::fflush(stderr));
   if (g_handler != nullptr) g_handler(expression, where);
   std::abort();
 }

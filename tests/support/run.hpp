@@ -25,7 +25,8 @@ class ManualClock : public Clock {
 namespace detail {
 template <class T>
 Task<void> store(Task<T> task, std::optional<T>* out) {
-  out->emplace(co_await std::move(task));
+  T value = co_await std::move(task);
+  out->emplace(std::move(value));
 }
 inline Task<void> store_void(Task<void> task, bool* done) {
   co_await std::move(task);

@@ -1,0 +1,26 @@
+# The recipes of the project; ./setup installs what they need and runs them.
+
+jobs := num_cpus()
+
+_list:
+    @just --list
+
+# Builds everything in release; the command is then build/release/scoutfs
+build:
+    cmake --preset release
+    cmake --build --preset release -j {{jobs}}
+
+# Builds and runs all tests: with sanitizers where the engine is, then everything in release
+test: build
+    cmake --preset debug
+    cmake --build --preset debug -j {{jobs}} --target sanitized
+    ctest --test-dir build/debug --output-on-failure -j {{jobs}} -L sanitized
+    ctest --test-dir build/release --output-on-failure -j {{jobs}}
+
+# Checks the source: formatting, house rules, every check of clang-tidy in every room
+tidy:
+    cmake --preset release
+    tools/check_format.sh
+    python3 tools/tidy.py
+    python3 tools/test_tidy.py
+    python3 tools/clang_tidy.py --all engine
