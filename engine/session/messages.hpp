@@ -195,8 +195,7 @@ struct CommitWanted {
 };
 struct JobOffer {
   lsm::Job job;
-  std::vector<Extent> space;       // for the outputs
-  std::vector<std::uint64_t> ids;  // identities for the outputs, in order
+  std::vector<Extent> space;  // for the outputs
 };
 struct Heartbeat {
   Version drop_below;  // 0: none. Drop lists older than this and say what is still in use
@@ -251,7 +250,7 @@ SCOUTFS_FIELDS(Farewell)
 SCOUTFS_FIELDS(Empty)
 SCOUTFS_FIELDS(Revoke, m.id, m.grant, m.keep)
 SCOUTFS_FIELDS(CommitWanted, m.up_to)
-SCOUTFS_FIELDS(JobOffer, m.job, m.space, m.ids)
+SCOUTFS_FIELDS(JobOffer, m.job, m.space)
 SCOUTFS_FIELDS(Heartbeat, m.drop_below, m.return_space)
 SCOUTFS_FIELDS(Release, m.id, m.grant, m.keep, m.open_inodes)
 SCOUTFS_FIELDS(CloseInode, m.ino)

@@ -1,0 +1,171 @@
+// Server: what only the leader does.
+//
+// It owns the server tree (engine/lsm/durable_tree.hpp) and serves the members of the cluster:
+// locks, commits, space, numbers, segment lists, index bounds, compaction. All of its state is
+// in memory (ServerState, LockTable, the sessions); what must survive is in the server tree
+// before anybody is told of it.
+//
+// Life: start() loads the tree and writes a checkpoint under the new term; then the server
+// recovers: members that the tree names connect and declare what they hold, or are known to be
+// dead and are reclaimed. Until none is missing it grants no lock, frees nothing and answers no
+// walk; commits and releases are served (DESIGN 15, rules 8 and 13). Then it serves.
+//
+// A member that falls silent loses its connection and nothing else: without storage fencing
+// what it holds stays reserved until its slot is mounted again, or the leader starts and knows
+// it is dead.
+#pragma once
+
+#include <cstdint>
+#include <functional>
+#include <map>
+#include <memory>
+#include <set>
+#include <string>
+#include <vector>
+
+#include "engine/async/scope.hpp"
+#include "engine/async/sync.hpp"
+#include "engine/env/env.hpp"
+#include "engine/lock/lock_table.hpp"
+#include "engine/lsm/compaction.hpp"
+#include "engine/lsm/durable_tree.hpp"
+#include "engine/server/state.hpp"
+#include "engine/session/channel.hpp"
+
+namespace scoutfs::server {
+
+struct ServerOptions {
+  lsm::CompactionOptions compaction;
+  TimeNs heartbeat_ns = 200 * kMillisecond;
+  TimeNs silence_ns = 2 * kSecond;
+};
+
+class Server {
+ public:
+  // `on_failed` is called once if the server can go on no longer (its device failed it).
+  Server(Env env, lsm::SegmentCache& cache, format::Superblock superblock, Term term, Rid self,
+         ServerOptions options, std::function<void(Error)> on_failed);
+  ~Server();
+
+  // Errors: corrupt, those of the device.
+  Task<Result<void>> start();
+  // Serves one incoming connection until it ends.
+  Task<void> serve(std::unique_ptr<Connection> connection);
+  // Ends all sessions, waits for what is running, writes the last checkpoint. After it returns,
+  // everything the server ever wrote has been answered. Errors: those of the device.
+  Task<Result<void>> stop();
+
+  Term term() const { return term_; }
+  bool recovering() const { return recovering_; }
+
+  struct MemberStatus {
+    format::Member member;
+    bool connected = false;
+    bool declared = false;
+    Seq oldest_open_seq;
+  };
+  struct Status {
+    std::vector<MemberStatus> members;
+    std::uint64_t segments = 0, level0_segments = 0, debt_blocks = 0;
+    std::uint64_t free_blocks = 0, replaced_blocks = 0;
+    std::string waits_for;
+  };
+  Status status() const;
+
+  const ServerState& state() const { return *state_; }
+  const lock::LockTable& locks() const { return locks_; }
+  void check_invariants() const;
+
+ private:
+  // One member's session. Kept while the member's record is.
+  struct Session {
+    Rid rid;
+    std::shared_ptr<session::Channel> channel;  // null until its first greeting to this leader
+    bool declared = false;
+    bool silent = false;  // told the operator
+    std::set<Seq> open_seqs;
+    Seq commit_asked;  // the newest CommitWanted sent
+    Version oldest_list;
+    std::map<Ino, bool> open_inodes;
+    std::uint64_t jobs = 0;  // running
+  };
+  struct RunningJob {
+    lsm::Job job;
+    Rid rid;
+  };
+
+  // The Welcome, or the Refusal, of a greeting; records a new member before it answers.
+  Task<Result<session::Setup>> admit(session::Greeting greeting);
+  Task<Result<session::Setup>> admit_new(session::Greeting greeting);
+  // Declares a member dead that is known never to write again, and takes over what it held.
+  Task<Result<void>> bury(Rid rid);
+  session::Refusal refusal(session::Refusal::Why why) const;
+  void open_session(Rid rid);
+  std::uint16_t free_slot() const;
+
+  void on_message(Rid rid, std::string bytes);
+  void on_request(Session& session, RequestId id, session::Request request);
+  void on_notice(Session& session, session::MemberNotice notice);
+  void answer(Rid to, RequestId id, session::Answer answer);
+  void notify(Rid to, session::LeaderNotice notice);
+  void deliver(const lock::LockTable::Output& output);
+  std::vector<Ino> open_elsewhere(lock::LockId id, Rid except) const;
+
+  // Commits what state_ has changed; the answer goes out when that is durable.
+  Task<Result<void>> commit_changes();
+  Task<void> answer_when_durable(Rid to, RequestId id, session::Answer reply);
+
+  void declare(Session& session, RequestId id, const session::Declare& declare);
+  Task<void> do_commit(Rid rid, RequestId id, session::Commit commit);
+  Task<void> do_space(Rid rid, RequestId id, session::SpaceRequest request);
+  Task<void> do_space_return(Rid rid, RequestId id, session::SpaceReturn request);
+  Task<void> do_list(Rid rid, RequestId id, session::ListRequest request);
+  Task<void> do_bound(Rid rid, RequestId id, session::BoundRequest request);
+  Task<void> do_job_result(Rid rid, RequestId id, session::JobResult result);
+  Task<void> do_farewell(Rid rid, RequestId id);
+  void violation(Rid rid, std::string_view what);
+  void fail_server(Error error);
+
+  Task<void> recover();
+  void finish_recovery();
+  Task<void> beat();
+  Task<void> compact();
+  Task<void> commit_quietly();
+  Task<void> offer_job(JobId id);
+  bool start_one_job();
+  Session* job_runner();
+  void free_unreferenced();
+  void beat_once();
+  Seq oldest_open() const;
+  std::uint64_t reserve_blocks() const;
+
+  Env env_;
+  Term term_;
+  Rid self_;
+  ServerOptions options_;
+  std::function<void(Error)> on_failed_;
+  std::uint64_t slot_limit_ = 0;  // slots that may be given out: configured ones, or all
+  Fsid fsid_;
+
+  lsm::DurableTree tree_;
+  std::unique_ptr<ServerState> state_;
+  lock::LockTable locks_;
+  lsm::CompactionPicker picker_;
+  std::map<Rid, Session> sessions_;
+  std::map<JobId, RunningJob> jobs_;
+  std::multiset<Version> lists_in_flight_;
+
+  bool recovering_ = true;
+  bool stopping_ = false;
+  bool failed_ = false;
+  std::string waits_for_;
+  TimeNs jobs_held_until_ns_ = 0;  // after a failed one
+  Mutex membership_;               // admissions and burials, one at a time
+  WaitQueue changed_;  // recovery, bounds, back-pressure: re-check after each change
+  WaitQueue compact_wake_;
+  Cancellation cancellation_;  // ends the background tasks
+  TaskScope background_;
+  TaskScope handlers_;
+};
+
+}  // namespace scoutfs::server
