@@ -14,8 +14,8 @@ namespace scoutfs::lsm {
 inline constexpr std::size_t kSegmentSizeMax = 4u << 20;  // bytes on the device
 inline constexpr std::size_t kCoverageMax = 8;            // ranges of a level-0 segment
 
-// Where a segment lies and who it is. The id is mixed, with fsid and position, into every checksum
-// of the segment, so a reference finds the bytes it means or an error.
+// Where a segment lies and who it is. The id is mixed, with fsid and position, into every
+// checksum of the segment, so a reference finds the bytes it means or an error.
 struct SegmentRef {
   Extent where;
   std::uint64_t id = 0;
@@ -26,8 +26,8 @@ struct SegmentRef {
 struct SegmentInfo {
   SegmentRef ref;
   std::uint64_t item_count = 0;  // tombstones included
-  // What keys it may hold: ascending, disjoint, at most kCoverageMax ranges at level 0 (split at
-  // the widest gaps), one below.
+  // What keys it may hold: ascending, disjoint, at most kCoverageMax ranges at level 0 (split
+  // at the widest gaps), one below.
   std::vector<KeyRange> coverage;
   bool operator==(const SegmentInfo&) const = default;
 
@@ -37,17 +37,19 @@ struct SegmentInfo {
   bool overlaps(const KeyRange& range) const;
 };
 
-// A segment at its place in the tree. Level 0: newer record first. Levels >= 1: disjoint by key.
+// A segment at its place in the tree. Level 0: newer record first. Levels >= 1: disjoint by
+// key.
 struct Placed {
   SegmentInfo info;
   std::uint8_t level = 0;
-  RecordNo record;  // of level 0: the order of recording; of a merge's output, its newest input's
+  RecordNo
+      record;  // of level 0: the order of recording; of a merge's output, its newest input's
   bool operator==(const Placed&) const = default;
 };
 
-// A piece of the manifest: every segment that may hold a key of `range` at `version`, in the order
-// in which they are to be searched (level 0 by descending record, then level 1, 2, ..., each
-// ascending by key).
+// A piece of the manifest: every segment that may hold a key of `range` at `version`, in the
+// order in which they are to be searched (level 0 by descending record, then level 1, 2, ...,
+// each ascending by key).
 struct SegmentList {
   Version version;
   std::vector<Placed> segments;

@@ -59,6 +59,12 @@ class SegmentCache {
 // does not when it is read once (compaction).
 enum class Fill : std::uint8_t { cache, bypass };
 
+// A key and its entry, borrowed; nullopt is a tombstone.
+struct EntryView {
+  std::string_view key;
+  std::optional<std::string_view> value;
+};
+
 // The merged view of several sources: the newest entry of each key, in key order. A source that
 // comes earlier is newer.
 class MergeIterator {
@@ -77,6 +83,12 @@ class MergeIterator {
   // The next key's newest entry, tombstones included; nullopt at the end.
   // Errors: those of the device; corrupt. After an error the iterator is at its end.
   Task<Result<std::optional<Change>>> next();
+
+  // The same without a copy: valid until the next call.
+  Task<Result<std::optional<EntryView>>> next_view();
+  // The next entry if it is at hand. nullopt: the end, or it has to be waited for: call
+  // next_view().
+  std::optional<EntryView> try_next();
 
  private:
   struct State;
