@@ -1,0 +1,32 @@
+// HostFencing: tells whether an incarnation that ran on this very host is gone for good.
+//
+// It knows two proofs. The host has booted since: nothing of the earlier boot runs. Or the
+// process is gone and has been for a grace time in which the disk server finishes what the
+// closed connection carried. About other hosts it knows nothing and says so.
+//
+// What it trusts: a machine id names one running host. Two hosts cloned with one machine id
+// must not share a volume; they would take each other for an earlier boot.
+#pragma once
+
+#include "engine/async/scheduler.hpp"
+#include "engine/env/fencing.hpp"
+
+namespace scoutfs::node {
+
+// The identity of the calling process. Where processes are counted apart from the host's (a
+// container), the machine's name says so: their numbers mean nothing outside.
+HostId host_id();
+
+class HostFencing : public Fencing {
+ public:
+  static constexpr TimeNs kGrace = kSecond;
+
+  HostFencing(Scheduler& scheduler, HostId own) : scheduler_(scheduler), own_(std::move(own)) {}
+  Task<Result<bool>> confirm_dead(Incarnation victim, HostId host) override;
+
+ private:
+  Scheduler& scheduler_;
+  HostId own_;
+};
+
+}  // namespace scoutfs::node
