@@ -102,6 +102,8 @@ class Includes(unittest.TestCase):
         self.assertEqual(rules("cli/a.cpp", '#include "node/x.hpp"\n'), [])
         self.assertEqual(rules("sim/a.cpp", '#include "node/x.hpp"\n'), ["include_room"])
         self.assertEqual(rules("node/a.cpp", '#include "sim/x.hpp"\n'), ["include_room"])
+        self.assertEqual(rules("nbd/a.cpp", '#include "node/x.hpp"\n'), ["include_room"])
+        self.assertEqual(rules("nbd/a.cpp", '#include "node/loop/x.hpp"\n'), [])
 
     def test_a_folder_includes_only_what_it_depends_on(self):
         self.assertEqual(rules("engine/async/a.cpp", '#include "engine/base/x.hpp"\n'), [])

@@ -111,7 +111,8 @@ class EventLoop {
 
   template <class T>
   Task<void> store(Task<T> task, std::optional<T>* out) {
-    out->emplace(co_await std::move(task));
+    T value = co_await std::move(task);
+    out->emplace(std::move(value));
     poll_only_ = true;
   }
   Task<void> note(Task<void> task, bool* done) {

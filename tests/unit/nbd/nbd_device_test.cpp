@@ -66,7 +66,7 @@ Task<void> write_one(NbdDevice& device, std::uint64_t at, int* written) {
   const Durability durability =
       at % 2 == 0 ? Durability::after_flush : Durability::on_completion;
   const Result<void> result =
-      co_await put(device, BlockNo{at}, pattern(at, kBlockSize), durability);
+      co_await put(device, BlockNo(at), pattern(at, kBlockSize), durability);
   if (result.has_value()) ++*written;
 }
 
@@ -143,7 +143,7 @@ BOOST_AUTO_TEST_CASE(a_servers_error_is_an_io_error_and_the_connection_stays) {
 }
 
 Task<void> count_disconnected(NbdDevice& device, std::uint64_t at, int* count) {
-  const Result<void> result = co_await put(device, BlockNo{at}, pattern(at, kBlockSize));
+  const Result<void> result = co_await put(device, BlockNo(at), pattern(at, kBlockSize));
   if (failed_with(result, Errc::disconnected)) ++*count;
 }
 

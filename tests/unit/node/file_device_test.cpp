@@ -78,7 +78,7 @@ BOOST_AUTO_TEST_CASE(a_file_that_became_shorter_is_an_io_error) {
 
 Task<void> write_one(BlockDevice& device, std::uint64_t at, int* written) {
   const Result<void> result =
-      co_await put(device, BlockNo{at}, pattern(at, kBlockSize), 0, Durability::after_flush);
+      co_await put(device, BlockNo(at), pattern(at, kBlockSize), 0, Durability::after_flush);
   if (result.has_value()) ++*written;
 }
 
