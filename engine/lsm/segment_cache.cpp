@@ -56,19 +56,15 @@ SegmentCache::State::State(Scheduler& scheduler_in, BlockDevice& device_in, Fsid
 
 SegmentCache::State::~State() = default;
 
-OpenSegment* SegmentCache::State::find(SegmentRef ref) {
-  const auto it = open_.find(ref);
-  if (it == open_.end()) return nullptr;
+const OpenPtr* SegmentCache::State::find(SegmentRef ref) {
+  const auto it = open_.find(ref.where.start);
+  if (it == open_.end() || it->second->ref() != ref) return nullptr;
   it->second->used = true;
-  return it->second.get();
+  return &it->second;
 }
 
 Task<Result<OpenPtr>> SegmentCache::State::open(SegmentRef ref, Fill fill) {
-  const auto known = open_.find(ref);
-  if (known != open_.end()) {
-    known->second->used = true;
-    co_return known->second;
-  }
+  if (const OpenPtr* known = find(ref)) co_return *known;
   if (fill == Fill::bypass) co_return co_await read_segment(ref, fill);
   const auto it = opening_.find(ref);
   const bool first = it == opening_.end();
@@ -83,10 +79,8 @@ Task<Result<OpenPtr>> SegmentCache::State::open(SegmentRef ref, Fill fill) {
 
 OpeningPtr SegmentCache::State::open_ahead(SegmentRef ref, Fill fill) {
   auto opening = std::make_shared<Opening>(scheduler);
-  const auto known = open_.find(ref);
-  if (known != open_.end()) {
-    known->second->used = true;
-    opening->result = known->second;
+  if (const OpenPtr* known = find(ref)) {
+    opening->result = *known;
     return opening;
   }
   if (fill == Fill::cache) {
@@ -118,7 +112,8 @@ Task<Result<OpenPtr>> SegmentCache::State::read_segment(SegmentRef ref, Fill fil
   const std::uint64_t tail_count = tail_blocks(count);
   std::string bytes;
   resize_unset(bytes, tail_count * kBlockSize);
-  SCOUTFS_CO_CHECK(co_await device.read(BlockNo{end - tail_count}, writable(bytes)));
+  const BlockNo tail_first{end - tail_count};
+  SCOUTFS_CO_CHECK(co_await device.read(tail_first, writable(bytes)));
   SCOUTFS_CO_TRY(const format::SegmentFooter footer,
                  format::decode_segment_footer(bytes, identity));
   std::size_t offset = (count - tail_count) * kBlockSize;
@@ -264,8 +259,13 @@ SegmentCache::State::Lookup SegmentCache::State::lookup(OpenSegment& segment,
 }
 
 void SegmentCache::State::keep(const OpenPtr& segment) {
-  // Another open of the same segment may have been faster; then this one stays private.
-  if (!open_.emplace(segment->ref(), segment).second) return;
+  const auto [it, first] = open_.emplace(segment->identity.where().start, segment);
+  if (!first) {
+    // What was there before has been overwritten on the device, or is the same and stays.
+    if (it->second->ref() == segment->ref()) return;
+    evict(*OpenPtr(it->second));
+    open_.emplace(segment->identity.where().start, segment);
+  }
   add(*segment);
 }
 
@@ -316,7 +316,7 @@ void SegmentCache::State::evict(OpenSegment& segment) {
     slot.block.reset();
   }
   drop(segment);
-  open_.erase(segment.ref());
+  open_.erase(segment.identity.where().start);
 }
 
 const Placed* Candidates::next() {

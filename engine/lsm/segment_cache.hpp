@@ -8,10 +8,11 @@
 // A segment leaves the cache with its blocks. Whoever still holds one of them keeps it alive.
 #pragma once
 
+#include <absl/container/btree_map.h>
+
 #include <map>
 #include <memory>
 #include <optional>
-#include <unordered_map>
 #include <vector>
 
 #include "engine/async/scope.hpp"
@@ -88,7 +89,7 @@ struct SegmentCache::State {
   ~State();
 
   // nullptr if it is not open. Marks it as used.
-  OpenSegment* find(SegmentRef ref);
+  const OpenPtr* find(SegmentRef ref);
   Task<Result<OpenPtr>> open(SegmentRef ref, Fill fill);
   // Begins to open it beside the caller.
   OpeningPtr open_ahead(SegmentRef ref, Fill fill);
@@ -119,13 +120,6 @@ struct SegmentCache::State {
   Counters counters;
 
  private:
-  struct RefHash {
-    std::size_t operator()(const SegmentRef& ref) const {
-      return static_cast<std::size_t>(
-          (ref.where.start.value ^ ref.id) * 0x9e3779b97f4a7c15ULL >> 16);
-    }
-  };
-
   Task<Result<OpenPtr>> read_segment(SegmentRef ref, Fill fill);
   void keep_blocks_of(const OpenPtr& segment, std::string_view bytes, std::size_t offset);
   Task<void> run_open(OpeningPtr opening, SegmentRef ref, Fill fill);
@@ -139,7 +133,7 @@ struct SegmentCache::State {
   void drop(CacheNode& node);
   void evict(OpenSegment& segment);
 
-  std::unordered_map<SegmentRef, OpenPtr, RefHash> open_;
+  absl::btree_map<BlockNo, OpenPtr> open_;  // by start: the one opened last
   std::map<SegmentRef, OpeningPtr> opening_;
   List<CacheNode, RingTag> ring_;  // next to be evicted first
   std::string scratch_;            // of decompression

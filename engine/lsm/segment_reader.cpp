@@ -53,9 +53,9 @@ std::optional<Entry> SegmentCache::try_get(const SegmentList& list, std::string_
   const std::uint64_t hash = format::filter_hash(key);
   Candidates candidates(list, key);
   while (const Placed* placed = candidates.next()) {
-    OpenSegment* const segment = state_->find(placed->info.ref);
+    const OpenPtr* const segment = state_->find(placed->info.ref);
     if (segment == nullptr) return std::nullopt;
-    const State::Lookup found = state_->lookup(*segment, key, hash);
+    const State::Lookup found = state_->lookup(**segment, key, hash);
     if (found.missing) return std::nullopt;
     if (found.found) return entry_of(found.block->block, found.item);
   }
@@ -66,9 +66,9 @@ Task<Result<Entry>> SegmentCache::get(const SegmentList& list, std::string_view 
   const std::uint64_t hash = format::filter_hash(key);
   Candidates candidates(list, key);
   while (const Placed* placed = candidates.next()) {
-    OpenSegment* const segment = state_->find(placed->info.ref);
+    const OpenPtr* const segment = state_->find(placed->info.ref);
     if (segment != nullptr) {
-      const State::Lookup found = state_->lookup(*segment, key, hash);
+      const State::Lookup found = state_->lookup(**segment, key, hash);
       if (found.found) co_return entry_of(found.block->block, found.item);
       if (!found.missing) continue;
     }
