@@ -1,12 +1,14 @@
 // Store: what fs/ builds a filesystem on: items under cluster locks, transactions, data blocks.
 //
 // The rules of use (DESIGN 6 and 15):
-//   1. An operation takes its locks in one call, in lock order; then its node-local inode mutexes.
+//   1. An operation takes its locks in one call, in lock order; then its node-local inode
+//   mutexes.
 //   2. It reads and validates through get() and scan(); these may suspend.
 //   3. It calls begin(), the last thing that may suspend, and then makes all of its changes
 //      through the Txn without suspending. They are in one transaction, whole or not at all.
 //   4. It never asks for a stronger mode of a lock it holds: release, lock again, revalidate.
-//   5. Nothing waits for user memory, offline data or a kernel notification while it holds a lock.
+//   5. Nothing waits for user memory, offline data or a kernel notification while it holds a
+//   lock.
 #pragma once
 
 #include <cstddef>
@@ -35,8 +37,8 @@ struct LockWant {
   lock::Mode mode = lock::Mode::read;
 };
 
-// Held locks; gives them up when destroyed. While it is held, no other node changes what it covers
-// (read) or sees it (write).
+// Held locks; gives them up when destroyed. While it is held, no other node changes what it
+// covers (read) or sees it (write).
 class Locks {
  public:
   Locks() = default;
@@ -61,15 +63,16 @@ class Locks {
 struct Reservation {
   std::uint64_t item_bytes = 0;   // keys and values that will be put or erased
   std::uint64_t data_blocks = 0;  // that will be allocated
-  // The transaction's seq will exceed this: the largest meta_seq or data_seq of the inodes that the
-  // operation changes (rule 11), less one where equality is fine. 0: no condition.
+  // The transaction's seq is at least this: the largest meta_seq or data_seq of the inodes that
+  // the operation changes (rule 11). A stored seq that equals the transaction's was set by it.
+  // 0: none.
   Seq not_below;
   // Deletions and truncates may use the space that is kept back for them.
   enum class Purpose : std::uint8_t { normal, frees_space } purpose = Purpose::normal;
 };
 
-// The open transaction, from begin() to the caller's next suspension. Changes take effect at once
-// on this node and are recorded together.
+// The open transaction, from begin() to the caller's next suspension. Changes take effect at
+// once on this node and are recorded together.
 class Txn {
  public:
   Seq seq() const;
@@ -78,14 +81,15 @@ class Txn {
   void put(std::string key, std::string value);
   void erase(std::string key);
 
-  // Takes up to `count` blocks in one extent, as near behind `hint` as can be had; at least one.
-  // Requires: within the reservation.
+  // Takes up to `count` blocks in one extent, as near behind `hint` as can be had; at least
+  // one. Requires: within the reservation.
   Extent allocate(std::uint64_t count, BlockNo hint = {});
-  // Gives back blocks that a file no longer refers to. Reusable once this transaction is recorded.
+  // Gives back blocks that a file no longer refers to. Reusable once this transaction is
+  // recorded.
   void free(Extent extent);
-  // Starts writing data blocks of this transaction: bytes.size() is where.count * kBlockSize. The
-  // commit waits for it; reads see it at once. Blocks allocated in this same transaction may be
-  // written again.
+  // Starts writing data blocks of this transaction: bytes.size() is where.count * kBlockSize.
+  // The commit waits for it; reads see it at once. Blocks allocated in this same transaction
+  // may be written again.
   void write(Extent where, std::string bytes);
 
  private:
@@ -139,7 +143,8 @@ class Store {
   // Everything applied before the call is recorded when it returns.
   virtual Task<Result<void>> sync() = 0;
 
-  // Inode numbers nobody had before, `count` (1 to 1024) of them, not crossing a group's border.
+  // Inode numbers nobody had before, `count` (1 to 1024) of them, not crossing a group's
+  // border.
   virtual Task<Result<InoRange>> allocate_inos(std::uint64_t count) = 0;
 
   // Open files, so that unlinked ones live on (rule 14). Call opened() under the inode's lock.
@@ -150,18 +155,20 @@ class Store {
   // True if a node other than this one has it open. Requires: `locks` holds its write lock.
   virtual bool is_open_elsewhere(const Locks& locks, Ino ino) = 0;
 
-  // The recorded state of the index and orphan zones, without a lock. Keys only, at most `limit`.
+  // The recorded state of the index and orphan zones, without a lock. Keys only, at most
+  // `limit`.
   virtual Task<Result<std::vector<std::string>>> scan_recorded(KeyRange range,
                                                                std::size_t limit) = 0;
-  // How far an index walk may go. Wait::yes has nodes with older open transactions commit first.
+  // How far an index walk may go. Wait::yes has nodes with older open transactions commit
+  // first.
   enum class Wait : std::uint8_t { no, yes };
   virtual Task<Result<Bound>> index_bound(Wait wait, Cancellation* cancellation) = 0;
 
   virtual Task<Result<Space>> space() = 0;
 };
 
-// What must be dropped before a lock is given up: the kernel's caches, fs/'s own. Called with no
-// user left on the lock.
+// What must be dropped before a lock is given up: the kernel's caches, fs/'s own. Called with
+// no user left on the lock.
 class RevokeListener {
  public:
   virtual ~RevokeListener() = default;

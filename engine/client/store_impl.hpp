@@ -1,0 +1,107 @@
+// StoreImpl: the Store of a mount, put together from its parts.
+#pragma once
+
+#include <functional>
+#include <map>
+#include <memory>
+#include <set>
+#include <string>
+
+#include "engine/client/item_store.hpp"
+#include "engine/client/leader_session.hpp"
+#include "engine/client/lock_cache.hpp"
+#include "engine/client/store.hpp"
+#include "engine/client/transactions.hpp"
+
+namespace scoutfs::client {
+
+struct StoreOptions {
+  Transactions::Options transactions;
+  std::uint64_t item_cache_bytes = 0;
+  std::size_t locks_max = 0;
+};
+
+class StoreImpl final : public Store, private SessionOwner, private LockOwner {
+ public:
+  StoreImpl(Env env, LeaderSession::Identity identity, LeaderFinder& finder,
+            lsm::SegmentCache& segments, StoreOptions options);
+  ~StoreImpl() override;
+
+  // Called once, when the store can go on no longer.
+  void set_on_failed(std::function<void(std::string)> on_failed) {
+    on_failed_ = std::move(on_failed);
+  }
+  void set_revoke_listener(RevokeListener* listener) { locks_.set_listener(listener); }
+  void start();
+  // Commits everything, says farewell, stops. Errors: what the commit failed with.
+  Task<Result<void>> stop();
+  // Stops without a word: nothing more is committed.
+  Task<void> abandon();
+
+  LeaderSession& session() { return session_; }
+  const Transactions& transactions() const { return transactions_; }
+  const LockCache& lock_cache() const { return locks_; }
+  std::string waits_for() const;
+  void check_invariants() const;
+
+  // Store.
+  Env& env() override { return env_; }
+  Task<Result<Locks>> lock(std::vector<LockWant> wants, Cancellation* cancellation) override;
+  Task<Result<lsm::Entry>> get(const Locks& locks, std::string_view key) override;
+  Task<Result<std::vector<lsm::Item>>> scan(const Locks& locks, KeyRange range,
+                                            std::size_t limit) override;
+  Task<Result<Txn>> begin(Reservation reservation, Cancellation* cancellation) override;
+  Seq open_seq() const override { return transactions_.open().seq; }
+  TxnNo open_txn() const override { return transactions_.open().number; }
+  Task<Result<void>> read(Extent where, std::span<std::byte> out) override;
+  Task<Result<void>> sync() override;
+  Task<Result<InoRange>> allocate_inos(std::uint64_t count) override;
+  void opened(Ino ino) override;
+  void closed(Ino ino) override;
+  bool is_open(Ino ino) const override { return opens_.contains(ino); }
+  bool is_open_elsewhere(const Locks& locks, Ino ino) override;
+  Task<Result<std::vector<std::string>>> scan_recorded(KeyRange range,
+                                                       std::size_t limit) override;
+  Task<Result<Bound>> index_bound(Wait wait, Cancellation* cancellation) override;
+  Task<Result<Space>> space() override;
+
+ private:
+  friend class Locks;
+  friend class Txn;
+
+  // SessionOwner.
+  Task<void> before_declare() override;
+  session::Declare declare() override;
+  void on_declared(const session::DeclareAnswer& answer) override;
+  void on_notice(session::LeaderNotice notice) override;
+  void on_refused(const session::Refusal& refusal) override;
+
+  // LockOwner.
+  Task<bool> commit_for_lock(TxnNo txn) override;
+  TxnNo recorded() const override { return transactions_.recorded(); }
+  std::vector<Ino> report_open(lock::LockId id) override;
+  void on_dropped(const LockEntry& entry) override { items_.on_dropped(entry); }
+
+  void fail(Errc code, std::string why);
+  std::shared_ptr<LockEntry> entry_for(const Locks& locks, std::string_view key) const;
+  // A change of `key` in the open transaction.
+  void change(std::string key, lsm::Entry entry);
+  Task<void> run_job(session::JobOffer offer);
+
+  Env env_;
+  lsm::SegmentCache& segments_;
+  Fsid fsid_;
+  std::function<void(std::string)> on_failed_;
+  bool failed_ = false;
+  LeaderSession session_;
+  Transactions transactions_;
+  LockCache locks_;
+  ItemStore items_;
+  std::map<Ino, std::uint64_t> opens_;
+  std::set<Ino> reported_;  // open inodes whose lock we gave up: the leader knows of them
+  std::uint64_t jobs_running_ = 0;
+  WaitQueue jobs_done_;
+  TaskScope jobs_;
+};
+
+}  // namespace scoutfs::client
