@@ -1,0 +1,336 @@
+#include "sim/judge.hpp"
+
+#include <fmt/core.h>
+
+#include <algorithm>
+
+namespace scoutfs::sim {
+
+namespace {
+
+// Errors that say nothing about the tree: the operation did not happen.
+bool is_environment(Errc error) {
+  switch (error) {
+    case Errc::io_error:
+    case Errc::disconnected:
+    case Errc::timed_out:
+    case Errc::fenced:
+    case Errc::stopping:
+    case Errc::interrupted:
+      return true;
+    default:
+      return false;
+  }
+}
+
+bool contains(const std::vector<Errc>& errors, Errc error) {
+  return std::ranges::find(errors, error) != errors.end();
+}
+
+bool takes_space(OpKind kind) {
+  switch (kind) {
+    case OpKind::lookup:
+    case OpKind::getattr:
+    case OpKind::readlink:
+    case OpKind::readdir:
+    case OpKind::open:
+    case OpKind::read:
+    case OpKind::seek:
+    case OpKind::get_xattr:
+    case OpKind::list_xattrs:
+    case OpKind::unlink:
+    case OpKind::rmdir:
+      return false;
+    default:
+      return true;
+  }
+}
+
+std::string hex_around(const std::string& bytes, std::size_t at) {
+  std::string text;
+  for (std::size_t i = at; i < std::min(bytes.size(), at + 8); ++i) {
+    text += fmt::format("{:02x}", static_cast<unsigned char>(bytes[i]));
+  }
+  return text;
+}
+
+std::string bytes_difference(const std::string& want, const std::string& got) {
+  if (want == got) return {};
+  if (want.size() != got.size()) {
+    return fmt::format("{} bytes instead of {}", got.size(), want.size());
+  }
+  const auto [a, b] = std::ranges::mismatch(want, got);
+  const auto at = static_cast<std::size_t>(a - want.begin());
+  return fmt::format("at byte {}: {} instead of {}", at, hex_around(got, at),
+                     hex_around(want, at));
+}
+
+bool all_zero(const std::string& bytes, std::size_t begin, std::size_t end) {
+  for (std::size_t i = begin; i < std::min(end, bytes.size()); ++i) {
+    if (bytes[i] != '\0') return false;
+  }
+  return true;
+}
+
+// `rest`: the content from the offset on.
+std::string seek_difference(const Operation& op, const std::string& rest,
+                            const Outcome& outcome) {
+  if (outcome.error.has_value()) {
+    if (op.seek == fs::Seek::data && *outcome.error == Errc::no_such_position &&
+        all_zero(rest, 0, rest.size())) {
+      return {};
+    }
+    return fmt::format("failed with {}", to_string(*outcome.error));
+  }
+  if (outcome.number < op.offset || outcome.number > op.offset + rest.size()) {
+    return fmt::format("position {} is not in the file behind {}", outcome.number, op.offset);
+  }
+  const auto passed = static_cast<std::size_t>(outcome.number - op.offset);
+  if (op.seek == fs::Seek::data) {
+    if (passed == rest.size()) return "found data at the end";
+    return all_zero(rest, 0, passed) ? "" : "passed over data";
+  }
+  const std::size_t in_block = kBlockSize - outcome.number % kBlockSize;
+  return all_zero(rest, passed, passed + in_block) ? "" : "found a hole where data is";
+}
+
+}  // namespace
+
+Judge::Judge(const EventQueue& events, Trace& trace, OracleBoard& board,
+             std::uint32_t root_mode)
+    : events_(events), trace_(trace), board_(board), root_mode_(root_mode), model_(root_mode) {
+  bind(kRootIno, 1);
+}
+
+Judge::Call::Call(Judge& judge, Life life, unsigned node, Operation op)
+    : judge_(judge), life_(life), node_(node), op_(std::move(op)) {
+  ++judge_.calls_;
+  synced_up_to_ = judge_.newest_txn_[life];
+  judge_.trace_.event(judge_.events_.now_ns(), node, EventKind::operation,
+                      checksum64(describe(op_), 0));
+  judge_.trace_.line(judge_.events_.now_ns(), node, "calls {}", describe(op_));
+}
+
+void Judge::Call::serialized(TxnNo txn) {
+  if (expected_.has_value()) return judge_.fail(*this, "witness", "took effect twice");
+  if (finished_) return judge_.fail(*this, "witness", "took effect after its answer");
+  judge_.execute(*this, txn);
+}
+
+void Judge::Call::finish(const Outcome& outcome) {
+  finished_ = true;
+  judge_.judge_answer(*this, outcome);
+}
+
+void Judge::execute(Call& call, TxnNo txn) {
+  trace_.event(events_.now_ns(), call.node_, EventKind::operation, txn.value);
+  const Operation& op = call.op_;
+  call.ids_.inode = id_of(op.ino);
+  call.ids_.other = id_of(op.other);
+  const bool creates = op.kind == OpKind::create || op.kind == OpKind::create_open;
+  if (creates) call.ids_.created = next_id_++;
+  const ModelInode* inode = model_.find(call.ids_.inode);
+  if (inode != nullptr && inode->nlink == 0 && !is_open(call.ids_.inode)) {
+    call.may_be_gone_ = true;
+  }
+  Expected expected = model_.execute(op, call.ids_);
+  trace_.line(events_.now_ns(), call.node_, "{} takes effect in transaction {}{}", describe(op),
+              txn.value, expected.errors.empty() ? "" : ", to fail");
+  const bool opens = op.kind == OpKind::open || op.kind == OpKind::create_open;
+  if (opens && expected.errors.empty()) ++opens_[{expected.id, call.life_}];
+  if (expected.changed && txn.value == 0 && !call.may_be_gone_) {
+    fail(call, "witness", "changes something in no transaction");
+  }
+  log_.push_back({op, call.ids_, call.life_, txn, expected.changed, expected.digest()});
+  if (expected.changed) {
+    TxnNo& newest = newest_txn_[call.life_];
+    if (txn < newest && txn.value != 0)
+      fail(call, "witness", "went back to an older transaction");
+    newest = std::max(newest, txn);
+  }
+  call.expected_ = std::move(expected);
+}
+
+void Judge::judge_answer(Call& call, const Outcome& outcome) {
+  ++answers_;
+  ++answers_by_kind_[call.op_.kind];
+  const auto code =
+      outcome.error.has_value() ? static_cast<std::uint64_t>(*outcome.error) : 255;
+  trace_.event(events_.now_ns(), call.node_, EventKind::operation, mix(code, outcome.number));
+  trace_.line(events_.now_ns(), call.node_, "{} answers {}", describe(call.op_),
+              outcome.error.has_value() ? to_string(*outcome.error) : "success");
+  if (outcome.error == Errc::corrupt) return fail(call, "answer", "found corruption");
+  if (!call.expected_.has_value()) {
+    if (outcome.error.has_value() && is_environment(*outcome.error)) return;
+    if (outcome.error == Errc::no_space && takes_space(call.op_.kind)) {
+      if (!space_is_tight_) fail(call, "space", "no space, although there is plenty");
+      return;
+    }
+    if (call.op_.kind == OpKind::sync) {
+      board_.ran("answer");
+      if (outcome.error.has_value()) return fail(call, "answer", "failed");
+      TxnNo& synced = synced_[call.life_];
+      synced = std::max(synced, call.synced_up_to_);
+      return;
+    }
+    const std::vector<Errc> allowed = Model::argument_errors(call.op_);
+    const bool fine =
+        outcome.error.has_value() && contains(allowed, *outcome.error);
+    board_.ran("witness");
+    if (!fine) {
+      fail(call, "witness",
+           fmt::format("answered {} without an instant at which it took effect",
+                       outcome.error.has_value() ? to_string(*outcome.error) : "success"));
+    }
+    return;
+  }
+  compare(call, outcome);
+}
+
+void Judge::compare(const Call& call, const Outcome& outcome) {
+  board_.ran("answer");
+  const Expected& expected = *call.expected_;
+  if (call.may_be_gone_ && outcome.error == Errc::not_found) {
+    const bool opens = call.op_.kind == OpKind::open && expected.errors.empty();
+    if (opens) closed(call.life_, call.op_.ino);
+    return;
+  }
+  const std::string what = difference(call, outcome);
+  if (!what.empty()) fail(call, "answer", what);
+}
+
+std::string Judge::difference(const Call& call, const Outcome& outcome) {
+  const Expected& expected = *call.expected_;
+  if (expected.is_seek) return seek_difference(call.op_, expected.bytes, outcome);
+  if (!expected.errors.empty()) {
+    const std::string_view got =
+        outcome.error.has_value() ? to_string(*outcome.error) : "success";
+    if (outcome.error.has_value() && contains(expected.errors, *outcome.error)) {
+      return {};
+    }
+    return fmt::format("{} instead of {}", got, to_string(expected.errors.front()));
+  }
+  if (outcome.error.has_value()) {
+    return fmt::format("{} instead of success", to_string(*outcome.error));
+  }
+  if (outcome.number != expected.number) {
+    return fmt::format("{} instead of {}", outcome.number, expected.number);
+  }
+  const std::string bytes = bytes_difference(expected.bytes, outcome.bytes);
+  if (!bytes.empty()) return bytes;
+  if (call.op_.kind == OpKind::readdir) return entries_difference(call, outcome);
+  std::vector<std::string> names = outcome.names;
+  std::ranges::sort(names);
+  if (names != expected.names) {
+    return fmt::format("{} attributes instead of {}", names.size(), expected.names.size());
+  }
+  if (!expected.has_attributes) return {};
+  if (!outcome.attributes.has_value()) return "no attributes";
+  return attributes_difference(expected, *outcome.attributes);
+}
+
+std::string Judge::attributes_difference(const Expected& expected, const fs::Attributes& got) {
+  if (!bind(got.ino, expected.id)) return "an inode number that belongs to another file";
+  const auto differs = [](std::string_view what, std::uint64_t is, std::uint64_t want) {
+    return fmt::format("{} is {} instead of {}", what, is, want);
+  };
+  const format::Inode& inode = got.inode;
+  if (inode.size != expected.size) return differs("size", inode.size, expected.size);
+  if (inode.nlink != expected.nlink) return differs("nlink", inode.nlink, expected.nlink);
+  if (inode.mode != expected.mode) return differs("mode", inode.mode, expected.mode);
+  if (inode.uid != expected.uid) return differs("uid", inode.uid, expected.uid);
+  if (inode.gid != expected.gid) return differs("gid", inode.gid, expected.gid);
+  if (inode.xattr_count != expected.xattr_count) {
+    return differs("xattr_count", inode.xattr_count, expected.xattr_count);
+  }
+  return {};
+}
+
+std::string Judge::entries_difference(const Call& call, const Outcome& outcome) {
+  // What a removed directory lists as its parent is open.
+  if (call.may_be_gone_) return {};
+  const auto listing = [](const auto& entries) {
+    std::string text;
+    for (const auto& entry : entries) text += fmt::format(" {}@{}", entry.name, entry.position);
+    return text;
+  };
+  const std::vector<Expected::Entry>& want = call.expected_->entries;
+  const std::vector<fs::DirectoryEntry>& got = outcome.entries;
+  bool equal = want.size() == got.size();
+  for (std::size_t i = 0; equal && i < want.size(); ++i) {
+    equal = want[i].name == got[i].name && want[i].type == got[i].type &&
+            want[i].position == got[i].position;
+    if (equal && !bind(got[i].ino, want[i].id)) return "an entry with another file's number";
+  }
+  if (equal) return {};
+  return fmt::format("lists{} instead of{}", listing(got), listing(want));
+}
+
+void Judge::fail(const Call& call, const std::string& oracle, const std::string& what) {
+  board_.fail(oracle, fmt::format("at {} ns, node{} (life {}): {}: {}", events_.now_ns(),
+                                  call.node_, call.life_, describe(call.op_), what));
+}
+
+ModelId Judge::id_of(Ino ino) const {
+  const auto found = id_of_.find(ino);
+  return found == id_of_.end() ? 0 : found->second;
+}
+
+bool Judge::bind(Ino ino, ModelId id) {
+  const auto [by_ino, new_ino] = id_of_.try_emplace(ino, id);
+  const auto [by_id, new_id] = ino_of_.try_emplace(id, ino);
+  return by_ino->second == id && by_id->second == ino;
+}
+
+bool Judge::is_open(ModelId id) const {
+  const auto found = opens_.lower_bound({id, 0});
+  return found != opens_.end() && found->first.first == id;
+}
+
+void Judge::closed(Life life, Ino ino) {
+  const auto found = opens_.find({id_of(ino), life});
+  SCOUTFS_ASSERT(found != opens_.end());
+  if (--found->second == 0) opens_.erase(found);
+}
+
+void Judge::died(Life life) {
+  std::erase_if(opens_, [life](const auto& open) { return open.first.second == life; });
+}
+
+void Judge::left(Life life) {
+  died(life);
+  newest_txn_.erase(life);
+}
+
+void Judge::resolve(Life life, TxnNo recorded) {
+  board_.ran("crash");
+  if (recorded < synced_[life]) {
+    board_.fail("crash", fmt::format("life {}: transactions up to {} were promised to be "
+                                     "durable, but only {} are recorded",
+                                     life, synced_[life].value, recorded.value));
+  }
+  trace_.event(events_.now_ns(), kWorld, EventKind::node, mix(life, recorded.value));
+  trace_.line(events_.now_ns(), kWorld, "life {} survives up to transaction {}", life,
+              recorded.value);
+  std::erase_if(log_, [this, life, recorded](const Record& record) {
+    if (record.life != life) return false;
+    if (record.changed && record.txn <= recorded) return false;
+    if (record.changed) ++lost_;
+    return true;
+  });
+  replay();
+}
+
+void Judge::replay() {
+  model_ = Model(root_mode_);
+  for (const Record& record : log_) {
+    const Expected again = model_.execute(record.op, record.ids);
+    if (again.digest() == record.digest) continue;
+    board_.fail("crash", fmt::format("life {}: {} answered what depends on a transaction that "
+                                     "was lost",
+                                     record.life, describe(record.op)));
+    return;
+  }
+}
+
+}  // namespace scoutfs::sim

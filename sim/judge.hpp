@@ -1,0 +1,120 @@
+// Judge: compares what the engine answers with what the model says, and knows what a crash may
+// take back.
+//
+// The engine names the instant at which each operation takes effect (fs::Witness); the model
+// executes it there, so one global order explains every result on every node. The log keeps
+// that order. When an incarnation is dead for good and its newest recorded transaction is
+// known, what it did later leaves the log and the rest is executed again from the start: a
+// survivor whose answer would now differ had seen what was lost.
+#pragma once
+
+#include <cstdint>
+#include <map>
+#include <optional>
+#include <string>
+#include <utility>
+#include <vector>
+
+#include "engine/fs/filesystem.hpp"
+#include "sim/event_queue.hpp"
+#include "sim/model.hpp"
+#include "sim/operation.hpp"
+#include "sim/oracle_board.hpp"
+#include "sim/trace.hpp"
+
+namespace scoutfs::sim {
+
+// One life of a node; never used twice.
+using Life = std::uint64_t;
+
+class Judge {
+ public:
+  Judge(const EventQueue& events, Trace& trace, OracleBoard& board, std::uint32_t root_mode);
+
+  // One operation from its call to its answer.
+  class Call final : public fs::Witness {
+   public:
+    Call(Judge& judge, Life life, unsigned node, Operation op);
+    Call(const Call&) = delete;
+    Call& operator=(const Call&) = delete;
+
+    void serialized(TxnNo txn) override;
+    // The engine answered.
+    void finish(const Outcome& outcome);
+
+   private:
+    friend class Judge;
+    Judge& judge_;
+    Life life_;
+    unsigned node_;
+    Operation op_;
+    ModelIds ids_;
+    std::optional<Expected> expected_;
+    bool may_be_gone_ = false;
+    bool finished_ = false;
+    TxnNo synced_up_to_;  // of a sync: what it promises
+  };
+
+  // An open file of that life was closed; call it before the engine is told.
+  void closed(Life life, Ino ino);
+  // Its open files are closed; nothing of it happens any more.
+  void died(Life life);
+  // What of a dead life survived: its transactions up to `recorded`.
+  void resolve(Life life, TxnNo recorded);
+  // The same, all of it: it left cleanly.
+  void left(Life life);
+
+  const Model& model() const { return model_; }
+  // The model's name of an inode; 0 if the engine never told of it.
+  ModelId id_of(Ino ino) const;
+  // Says that they are the same. False (and a failure) if either is known to be another.
+  bool bind(Ino ino, ModelId id);
+  bool is_open(ModelId id) const;
+
+  std::uint64_t calls() const { return calls_; }
+  std::uint64_t answers() const { return answers_; }
+  std::uint64_t lost() const { return lost_; }  // operations that a crash took back
+  // Answers by kind, failures included.
+  const std::map<OpKind, std::uint64_t>& answers_by_kind() const { return answers_by_kind_; }
+  // True: there is so little space that running out of it is no failure.
+  void set_space_is_tight(bool tight) { space_is_tight_ = tight; }
+
+ private:
+  struct Record {
+    Operation op;
+    ModelIds ids;
+    Life life = 0;
+    TxnNo txn;
+    bool changed = false;
+    Hash128 digest;
+  };
+
+  void execute(Call& call, TxnNo txn);
+  void judge_answer(Call& call, const Outcome& outcome);
+  void compare(const Call& call, const Outcome& outcome);
+  std::string difference(const Call& call, const Outcome& outcome);
+  std::string attributes_difference(const Expected& expected, const fs::Attributes& got);
+  std::string entries_difference(const Call& call, const Outcome& outcome);
+  void fail(const Call& call, const std::string& oracle, const std::string& what);
+  void replay();
+
+  const EventQueue& events_;
+  Trace& trace_;
+  OracleBoard& board_;
+  std::uint32_t root_mode_;
+  Model model_;
+  std::vector<Record> log_;
+  ModelId next_id_ = 2;
+  std::map<Ino, ModelId> id_of_;
+  std::map<ModelId, Ino> ino_of_;
+  std::map<std::pair<ModelId, Life>, std::uint64_t> opens_;
+  std::map<Life, TxnNo> newest_txn_;  // of an operation that changed something
+  std::map<Life, TxnNo> synced_;      // durable by promise
+  std::uint64_t calls_ = 0;
+  std::uint64_t answers_ = 0;
+  std::uint64_t lost_ = 0;
+  std::map<OpKind, std::uint64_t> answers_by_kind_;
+  bool space_is_tight_ = false;
+};
+
+}  // namespace scoutfs::sim
