@@ -47,6 +47,13 @@ SharedDisk::~SharedDisk() {
   for (const std::shared_ptr<DiskPath>& path : paths_) path->in_flight.clear();
 }
 
+void SharedDisk::load(const Image& image) {
+  SCOUTFS_ASSERT(image.block_count() == options_.block_count);
+  SCOUTFS_ASSERT(completions_ == 0);
+  current_ = image;
+  durable_ = image;
+}
+
 std::shared_ptr<DiskPath> SharedDisk::open_path(unsigned node) {
   auto path = std::make_shared<DiskPath>();
   path->node = node;
@@ -168,6 +175,7 @@ void SharedDisk::complete(const std::shared_ptr<Write>& write) {
   for (std::uint64_t i = 0; i < write->blocks.size(); ++i) {
     settle(write->first + i, [&write](const Write& other) { return &other == write.get(); });
   }
+  if (on_durable_) on_durable_(BlockNo{write->first});
 }
 
 void SharedDisk::flush(const std::shared_ptr<DiskPath>& path, const Done& done) {

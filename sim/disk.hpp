@@ -12,6 +12,7 @@
 #pragma once
 
 #include <cstdint>
+#include <functional>
 #include <map>
 #include <memory>
 #include <string>
@@ -67,6 +68,8 @@ class SharedDisk {
   ~SharedDisk();
 
   const DiskOptions& options() const { return options_; }
+  // Replaces all that is on it, durably. Requires: nothing was written yet.
+  void load(const Image& image);
 
   std::shared_ptr<DiskPath> open_path(unsigned node);
   void read(const std::shared_ptr<DiskPath>& path, BlockNo first, std::uint64_t count,
@@ -85,8 +88,13 @@ class SharedDisk {
   // Requires: every path is dropped.
   void power_cut(CutMode mode);
 
-  // What a reader sees now.
+  // What a reader sees now; what a power cut that keeps nothing leaves.
   const Image& image() const { return current_; }
+  const Image& durable_image() const { return durable_; }
+  // Told when a write that asked for it has become durable, before its writer is.
+  void set_on_durable(std::function<void(BlockNo first)> callback) {
+    on_durable_ = std::move(callback);
+  }
   // Blocks that a power cut could undo.
   std::size_t volatile_blocks() const { return versions_.size(); }
   std::uint64_t requests() const { return requests_; }
@@ -123,6 +131,7 @@ class SharedDisk {
   Image durable_;
   std::map<std::uint64_t, std::vector<Version>> versions_;  // not durable, in landing order
   std::vector<std::shared_ptr<DiskPath>> paths_;            // those with something in flight
+  std::function<void(BlockNo first)> on_durable_;
   std::uint64_t completions_ = 0;
   std::uint64_t requests_ = 0;
   std::uint64_t late_writes_ = 0;

@@ -103,9 +103,10 @@ Judge::Judge(const EventQueue& events, Trace& trace, OracleBoard& board,
 }
 
 Judge::Call::Call(Judge& judge, Life life, unsigned node, Operation op)
-    : judge_(judge), life_(life), node_(node), op_(std::move(op)) {
-  ++judge_.calls_;
-  synced_up_to_ = judge_.newest_txn_[life];
+    : judge_(judge), number_(++judge.calls_), life_(life), node_(node), op_(std::move(op)) {
+  judge_.in_progress_[number_] = fmt::format("node{} {}", node, describe(op_));
+  const auto newest = judge_.newest_txn_.find(life);
+  if (newest != judge_.newest_txn_.end()) synced_up_to_ = newest->second;
   judge_.trace_.event(judge_.events_.now_ns(), node, EventKind::operation,
                       checksum64(describe(op_), 0));
   judge_.trace_.line(judge_.events_.now_ns(), node, "calls {}", describe(op_));
@@ -174,8 +175,7 @@ void Judge::judge_answer(Call& call, const Outcome& outcome) {
       return;
     }
     const std::vector<Errc> allowed = Model::argument_errors(call.op_);
-    const bool fine =
-        outcome.error.has_value() && contains(allowed, *outcome.error);
+    const bool fine = outcome.error.has_value() && contains(allowed, *outcome.error);
     board_.ran("witness");
     if (!fine) {
       fail(call, "witness",
@@ -271,6 +271,12 @@ void Judge::fail(const Call& call, const std::string& oracle, const std::string&
                                   call.node_, call.life_, describe(call.op_), what));
 }
 
+std::string Judge::describe_calls() const {
+  std::string text;
+  for (const auto& [number, what] : in_progress_) text += fmt::format(" {} waits;", what);
+  return text;
+}
+
 ModelId Judge::id_of(Ino ino) const {
   const auto found = id_of_.find(ino);
   return found == id_of_.end() ? 0 : found->second;
@@ -303,6 +309,7 @@ void Judge::left(Life life) {
 }
 
 void Judge::resolve(Life life, TxnNo recorded) {
+  newest_txn_.erase(life);
   board_.ran("crash");
   if (recorded < synced_[life]) {
     board_.fail("crash", fmt::format("life {}: transactions up to {} were promised to be "

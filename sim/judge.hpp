@@ -37,6 +37,7 @@ class Judge {
     Call(Judge& judge, Life life, unsigned node, Operation op);
     Call(const Call&) = delete;
     Call& operator=(const Call&) = delete;
+    ~Call() override { judge_.in_progress_.erase(number_); }
 
     void serialized(TxnNo txn) override;
     // The engine answered.
@@ -45,6 +46,7 @@ class Judge {
    private:
     friend class Judge;
     Judge& judge_;
+    std::uint64_t number_;
     Life life_;
     unsigned node_;
     Operation op_;
@@ -70,7 +72,11 @@ class Judge {
   // Says that they are the same. False (and a failure) if either is known to be another.
   bool bind(Ino ino, ModelId id);
   bool is_open(ModelId id) const;
+  // It changed something that is not resolved.
+  bool has_changed(Life life) const { return newest_txn_.contains(life); }
 
+  // The calls that were not answered yet, in words.
+  std::string describe_calls() const;
   std::uint64_t calls() const { return calls_; }
   std::uint64_t answers() const { return answers_; }
   std::uint64_t lost() const { return lost_; }  // operations that a crash took back
@@ -108,8 +114,9 @@ class Judge {
   std::map<Ino, ModelId> id_of_;
   std::map<ModelId, Ino> ino_of_;
   std::map<std::pair<ModelId, Life>, std::uint64_t> opens_;
-  std::map<Life, TxnNo> newest_txn_;  // of an operation that changed something
-  std::map<Life, TxnNo> synced_;      // durable by promise
+  std::map<Life, TxnNo> newest_txn_;                  // of an operation that changed something
+  std::map<Life, TxnNo> synced_;                      // durable by promise
+  std::map<std::uint64_t, std::string> in_progress_;  // calls by number, and what they are
   std::uint64_t calls_ = 0;
   std::uint64_t answers_ = 0;
   std::uint64_t lost_ = 0;

@@ -1,0 +1,263 @@
+#include "sim/cluster.hpp"
+
+#include <fmt/core.h>
+
+#include <algorithm>
+
+#include "sim/node_life.hpp"
+#include "sim/offline.hpp"
+
+namespace scoutfs::sim {
+
+namespace {
+
+// Why a start may fail although nothing is wrong: somebody is not there yet.
+bool may_try_again(Errc error) {
+  return error == Errc::busy || error == Errc::disconnected || error == Errc::timed_out;
+}
+
+// The members that an image records.
+std::map<Rid, format::Member> members_of(const Image& image, OracleBoard& board) {
+  std::map<Rid, format::Member> members;
+  Offline offline(image);
+  const auto visit = [&members](std::string_view key_bytes, std::string_view value) {
+    const Result<format::ParsedServerKey> key = format::parse_server_key(key_bytes);
+    if (!key.has_value() || key->type != format::ServerItem::member) return;
+    const Result<format::Member> member = format::decode_member(value);
+    if (member.has_value()) members[key->rid] = *member;
+  };
+  const Result<void> visited = offline.visit_server_items(visit);
+  if (!visited.has_value()) {
+    board.fail("image", fmt::format("the server tree of a legal image cannot be read: {}",
+                                    to_string(visited.error().code)));
+  }
+  return members;
+}
+
+}  // namespace
+
+Cluster::Cluster(const Plan& plan, World& world)
+    : plan_(plan),
+      world_(world),
+      disk_(world.events(), world.trace(), world.board(), SimRandom(plan.seed, Stream::disk),
+            plan.disk),
+      network_(world.events(), world.trace(), SimRandom(plan.seed, Stream::network),
+               plan.network),
+      judge_(world.events(), world.trace(), world.board(), plan.format.root_mode),
+      workload_(plan_, SimRandom(plan.seed, Stream::workload)) {
+  for (unsigned i = 0; i < plan_.nodes; ++i) {
+    clocks_.emplace_back(world_.events(), plan_.clocks[i]);
+    followers_.emplace_back(world_.board(), i, format::IndexType::meta_seq);
+    followers_.emplace_back(world_.board(), i, format::IndexType::data_seq);
+  }
+  lives_.resize(plan_.nodes);
+  disk_.set_on_durable([this](BlockNo) { resolve_confirmed(); });
+}
+
+Cluster::~Cluster() {
+  lives_.clear();
+  world_.events().clear();
+}
+
+IndexFollower& Cluster::follower(unsigned node, format::IndexType index) {
+  return followers_[2 * node + (index == format::IndexType::data_seq ? 1 : 0)];
+}
+
+HostId Cluster::host_of(unsigned node, Life life) const {
+  return {.machine = fmt::format("host{}", node),
+          .boot = fmt::format("boot{}", node),
+          .process = life,
+          .process_start = life};
+}
+
+namespace {
+Task<void> format_task(Env env, FormatOptions options, bool* done) {
+  const Result<format::Superblock> superblock = co_await format_volume(env, std::move(options));
+  *done = superblock.has_value();
+}
+}  // namespace
+
+bool Cluster::format() {
+  Scheduler scheduler(clocks_[0]);
+  SimRandom random(plan_.seed, Stream::node, 0);
+  ImageDevice device{Image(plan_.disk.block_count)};
+  const std::unique_ptr<NodeNetwork> network = network_.attach(0, scheduler);
+  SimFencing fencing(*this, 0, scheduler);
+  SimLog log(world_, 0);
+  const Env env{.scheduler = scheduler,
+                .clock = clocks_[0],
+                .random = random,
+                .device = device,
+                .network = *network,
+                .fencing = fencing,
+                .log = log};
+  TaskScope scope(scheduler);
+  bool done = false;
+  scope.spawn(format_task(env, plan_.format, &done));
+  scheduler.run();
+  if (!done) world_.board().fail("format", "the volume cannot be made");
+  disk_.load(device.image());
+  return done;
+}
+
+void Cluster::start(unsigned node) {
+  SCOUTFS_ASSERT(lives_[node] == nullptr);
+  const Life number = next_life_++;
+  const std::shared_ptr<DiskPath> path = disk_.open_path(node);
+  past_[number] = {.node = node, .path = path, .rid = {}};
+  world_.trace().event(world_.now_ns(), node, EventKind::node, number);
+  world_.trace().line(world_.now_ns(), node, "life {} begins", number);
+  lives_[node] = std::make_unique<NodeLife>(*this, node, number, clocks_[node], path);
+  lives_[node]->begin();
+  note_progress();
+}
+
+void Cluster::start_after(unsigned node, TimeNs delay_ns) {
+  world_.events().after(delay_ns, [this, node] {
+    if (lives_[node] == nullptr) start(node);
+  });
+}
+
+void Cluster::end(unsigned node, bool left) {
+  const Life number = lives_[node]->number();
+  world_.trace().event(world_.now_ns(), node, EventKind::node, mix(number, left ? 1 : 0));
+  world_.trace().line(world_.now_ns(), node, "life {} {}", number, left ? "leaves" : "dies");
+  Past& past = past_.at(number);
+  past.rid = lives_[node]->mount().status().rid;
+  past.dead = true;
+  past.left = left;
+  past.leaving = lives_[node]->state() == NodeLife::State::leaving;
+  past.resolved = left;
+  lives_[node].reset();
+  if (left) {
+    judge_.left(number);
+  } else {
+    judge_.died(number);
+    ++deaths_;
+  }
+  note_progress();
+}
+
+void Cluster::kill(unsigned node) {
+  if (lives_[node] != nullptr) end(node, false);
+}
+
+void Cluster::ask_to_leave(unsigned node) {
+  if (lives_[node] != nullptr) lives_[node]->ask_to_leave();
+}
+
+void Cluster::pause(unsigned node, TimeNs lasts_ns) {
+  if (lives_[node] != nullptr) lives_[node]->actor().pause_until(world_.now_ns() + lasts_ns);
+}
+
+void Cluster::power_cut(CutMode mode) {
+  SCOUTFS_ASSERT(!any_alive());
+  disk_.power_cut(mode);
+  note_progress();
+}
+
+void Cluster::reap(TimeNs comes_back_ns) {
+  for (unsigned node = 0; node < plan_.nodes; ++node) {
+    NodeLife* life = lives_[node].get();
+    if (life == nullptr) continue;
+    OracleBoard& board = world_.board();
+    if (life->failed()) {
+      board.fail("mount", fmt::format("node{} (life {}) went out of service: {}", node,
+                                      life->number(), life->why()));
+    }
+    switch (life->state()) {
+      case NodeLife::State::starting:
+      case NodeLife::State::serving:
+      case NodeLife::State::leaving:
+        continue;
+      case NodeLife::State::refused:
+        if (!may_try_again(life->start_error())) {
+          board.fail("start", fmt::format("node{} (life {}): {}: {}", node, life->number(),
+                                          to_string(life->start_error()), life->why()));
+        }
+        break;
+      case NodeLife::State::not_left:
+        board.fail("unmount",
+                   fmt::format("node{} (life {}): {}", node, life->number(), life->why()));
+        break;
+      case NodeLife::State::left:
+        break;
+    }
+    end(node, life->state() == NodeLife::State::left);
+    if (comes_back_ns != kForever) start_after(node, comes_back_ns);
+  }
+}
+
+std::optional<unsigned> Cluster::leader() const {
+  for (unsigned node = 0; node < plan_.nodes; ++node) {
+    if (lives_[node] != nullptr && lives_[node]->mount().status().leader) return node;
+  }
+  return std::nullopt;
+}
+
+bool Cluster::all_serving() const {
+  return std::ranges::all_of(lives_, [](const std::unique_ptr<NodeLife>& life) {
+    return life != nullptr && life->state() == NodeLife::State::serving;
+  });
+}
+
+bool Cluster::any_alive() const {
+  return std::ranges::any_of(lives_, [](const auto& life) { return life != nullptr; });
+}
+
+bool Cluster::busy() const {
+  return std::ranges::any_of(lives_,
+                             [](const auto& life) { return life != nullptr && life->busy(); });
+}
+
+bool Cluster::confirm_dead(unsigned asking, Incarnation victim, const HostId& host) {
+  const auto found = past_.find(host.process);
+  if (found == past_.end()) return false;
+  Past& past = found->second;
+  if (host != host_of(past.node, found->first)) return false;
+  if (!plan_.fencing_knows_all_hosts && past.node != asking) return false;
+  if (!past.dead) return false;
+  if (past.rid != victim.rid) {
+    world_.board().fail("fence", fmt::format("life {} is asked for as {:x}, it was {:x}",
+                                             found->first, victim.rid.value, past.rid.value));
+  }
+  if (!disk_.drained(*past.path)) return false;
+  if (!past.confirmed) disk_.confirm_dead(*past.path);
+  past.confirmed = true;
+  return true;
+}
+
+void Cluster::resolve(Life life, Past& past, const std::map<Rid, format::Member>& members) {
+  past.resolved = true;
+  const auto member = members.find(past.rid);
+  if (member != members.end()) return judge_.resolve(life, member->second.recorded);
+  // It is no member any more because it left, or not yet: then it did nothing.
+  if (past.leaving || !judge_.has_changed(life)) return judge_.left(life);
+  world_.board().fail("crash", fmt::format("life {}: the leader does not know of it", life));
+}
+
+void Cluster::resolve_confirmed() {
+  const auto waits = [](const auto& entry) {
+    return entry.second.confirmed && !entry.second.resolved;
+  };
+  if (std::ranges::none_of(past_, waits)) return;
+  const std::map<Rid, format::Member> members =
+      members_of(disk_.durable_image(), world_.board());
+  for (auto& [life, past] : past_) {
+    if (!past.confirmed || past.resolved) continue;
+    const auto member = members.find(past.rid);
+    // Until its death is recorded, messages it had sent may still be taken.
+    if (member != members.end() && !member->second.dead) continue;
+    resolve(life, past, members);
+  }
+}
+
+void Cluster::resolve_all(const Image& image) {
+  const std::map<Rid, format::Member> members = members_of(image, world_.board());
+  for (auto& [life, past] : past_) {
+    SCOUTFS_ASSERT(past.dead);
+    if (!past.resolved) resolve(life, past, members);
+  }
+}
+
+}  // namespace scoutfs::sim

@@ -1,0 +1,111 @@
+// Cluster: the shared disk, the network, and the nodes, which live, die and come back.
+//
+// A life is one incarnation of a node: a process that mounts the volume. Its death is what the
+// death of a process is: its requests and messages are the world's from then on, its memory is
+// gone at once, and nobody tells its peers.
+#pragma once
+
+#include <functional>
+#include <map>
+#include <memory>
+#include <optional>
+#include <string>
+#include <vector>
+
+#include "engine/format/server_items.hpp"
+#include "engine/mount/mount.hpp"
+#include "sim/disk.hpp"
+#include "sim/index_follower.hpp"
+#include "sim/judge.hpp"
+#include "sim/network.hpp"
+#include "sim/plan.hpp"
+#include "sim/workload.hpp"
+#include "sim/world.hpp"
+
+namespace scoutfs::sim {
+
+class Cluster;
+class NodeLife;
+
+class Cluster {
+ public:
+  Cluster(const Plan& plan, World& world);
+  Cluster(const Cluster&) = delete;
+  Cluster& operator=(const Cluster&) = delete;
+  ~Cluster();
+
+  // Makes the volume. False, and a failure, if that does not work.
+  bool format();
+
+  // Begins a life. Requires: the node has none.
+  void start(unsigned node);
+  void start_after(unsigned node, TimeNs delay_ns);
+  // The process dies. No effect on a node without a life.
+  void kill(unsigned node);
+  // It finishes what it does and unmounts.
+  void ask_to_leave(unsigned node);
+  void pause(unsigned node, TimeNs lasts_ns);
+  // Requires: no node has a life.
+  void power_cut(CutMode mode);
+  // Ends lives that ended by themselves. Call after every step. `comes_back_ns`: when nodes
+  // that left or could not start try again; kForever: never.
+  void reap(TimeNs comes_back_ns);
+
+  NodeLife* life(unsigned node) { return lives_[node].get(); }
+  unsigned nodes() const { return plan_.nodes; }
+  std::optional<unsigned> leader() const;
+  bool all_serving() const;
+  bool any_alive() const;
+  // Work of the workers that is not finished.
+  bool busy() const;
+
+  const Plan& plan() const { return plan_; }
+  World& world() { return world_; }
+  SharedDisk& disk() { return disk_; }
+  NetworkWorld& network() { return network_; }
+  Judge& judge() { return judge_; }
+  Workload& workload() { return workload_; }
+  IndexFollower& follower(unsigned node, format::IndexType index);
+
+  // When something last got done: an answer, a start, a fault.
+  TimeNs progress_ns() const { return progress_ns_; }
+  void note_progress() { progress_ns_ = world_.now_ns(); }
+
+  // What the storage knows of an incarnation (Fencing).
+  bool confirm_dead(unsigned asking, Incarnation victim, const HostId& host);
+  HostId host_of(unsigned node, Life life) const;
+  // What survived of each dead life, from an image that nobody writes to any more.
+  void resolve_all(const Image& image);
+  std::uint64_t deaths() const { return deaths_; }
+
+ private:
+  struct Past {
+    unsigned node = 0;
+    std::shared_ptr<DiskPath> path;
+    Rid rid;
+    bool dead = false;       // the process is gone
+    bool left = false;       // it unmounted
+    bool leaving = false;    // it had begun to
+    bool confirmed = false;  // the storage vouched for it
+    bool resolved = false;   // the judge knows what survived
+  };
+  void end(unsigned node, bool left);
+  void resolve(Life life, Past& past, const std::map<Rid, format::Member>& members);
+  void resolve_confirmed();
+
+  Plan plan_;
+  World& world_;
+  SharedDisk disk_;
+  NetworkWorld network_;
+  Judge judge_;
+  Workload workload_;
+  std::vector<IndexFollower> followers_;
+  std::vector<NodeClock> clocks_;
+  std::map<Life, Past> past_;
+  std::vector<std::unique_ptr<NodeLife>> lives_;  // by node; null: none
+  Life next_life_ = 1;
+  TimeNs progress_ns_ = 0;
+  std::uint64_t deaths_ = 0;
+};
+
+}  // namespace scoutfs::sim

@@ -1,0 +1,229 @@
+#include "sim/node_life.hpp"
+
+#include <fmt/core.h>
+
+#include <algorithm>
+#include <optional>
+#include <utility>
+
+namespace scoutfs::sim {
+
+namespace {
+
+std::string_view to_string(NodeLife::State state) {
+  switch (state) {
+    case NodeLife::State::starting:
+      return "starting";
+    case NodeLife::State::serving:
+      return "serving";
+    case NodeLife::State::leaving:
+      return "leaving";
+    case NodeLife::State::left:
+      return "left";
+    case NodeLife::State::not_left:
+      return "failed to leave";
+    case NodeLife::State::refused:
+      return "failed to start";
+  }
+  return "unknown";
+}
+
+MountOptions options_of(Cluster& cluster, unsigned node, Life number) {
+  MountOptions options = cluster.plan().mount;
+  options.listen = NetworkWorld::address_of(node, 7000);
+  options.slot = static_cast<std::uint16_t>(node);
+  options.name = fmt::format("node{}", node);
+  options.host = cluster.host_of(node, number);
+  return options;
+}
+
+}  // namespace
+
+Task<Result<bool>> SimFencing::confirm_dead(Incarnation victim, HostId host) {
+  co_await Sleep(scheduler_, kMillisecond);
+  co_return cluster_.confirm_dead(node_, victim, host);
+}
+
+void SimLog::write(LogLevel, std::string_view message) {
+  world_.trace().line(world_.now_ns(), node_, "log: {}", message);
+}
+
+NodeLife::NodeLife(Cluster& cluster, unsigned node, Life number, const NodeClock& clock,
+                   std::shared_ptr<DiskPath> path)
+    : cluster_(cluster),
+      node_(node),
+      number_(number),
+      scheduler_(clock),
+      random_(cluster.plan().seed, Stream::node, number),
+      follower_random_(cluster.plan().seed, Stream::follower, number),
+      path_(std::move(path)),
+      device_(cluster.disk(), path_, scheduler_),
+      network_(cluster.network().attach(node, scheduler_)),
+      fencing_(cluster, node, scheduler_),
+      log_(cluster.world(), node),
+      actor_(node, scheduler_, clock) {
+  const Env env{.scheduler = scheduler_,
+                .clock = clock,
+                .random = random_,
+                .device = device_,
+                .network = *network_,
+                .fencing = fencing_,
+                .log = log_};
+  mount_ = std::make_unique<Mount>(env, options_of(cluster, node, number));
+  mount_->set_on_failed([this](std::string why) {
+    failed_ = true;
+    why_ = std::move(why);
+  });
+  cluster_.world().add(actor_);
+}
+
+NodeLife::~NodeLife() {
+  cluster_.disk().drop_path(path_);
+  network_->detach();
+  cluster_.world().remove(actor_);
+  scheduler_.kill();
+  mount_.reset();
+}
+
+std::string NodeLife::describe() const {
+  const MountStatus status = mount_->status();
+  return fmt::format("node{} (life {}, {}{}) waits for: {}", node_, number_, to_string(state_),
+                     status.leader ? ", leader" : "",
+                     status.waits_for.empty() ? "nothing" : status.waits_for);
+}
+
+void NodeLife::ask_to_leave() {
+  leaving_ = true;
+  leave_.wake_all();
+}
+
+Task<void> NodeLife::live(NodeLife* self) {
+  const Result<void> started = co_await self->mount_->start(nullptr);
+  if (!started.has_value()) {
+    self->start_error_ = started.error().code;
+    self->why_ = self->mount_->failure();
+    self->state_ = State::refused;
+    co_return;
+  }
+  self->state_ = State::serving;
+  self->cluster_.note_progress();
+  for (unsigned i = 0; i < self->cluster_.plan().workers; ++i) {
+    self->workers_.spawn(work(self, i));
+  }
+  self->followers_.spawn(follow(self, format::IndexType::meta_seq));
+  self->followers_.spawn(follow(self, format::IndexType::data_seq));
+  while (!self->leaving_) co_await self->leave_.wait();
+  co_await self->workers_.drain();
+  co_await self->followers_.drain();
+  self->state_ = State::leaving;
+  const Result<void> unmounted = co_await self->mount_->unmount();
+  self->state_ = unmounted.has_value() ? State::left : State::not_left;
+  if (!unmounted.has_value()) self->why_ = to_string(unmounted.error().code);
+}
+
+void NodeLife::close_one(Workload::Handles& handles, std::size_t index) {
+  const Ino ino = handles[index];
+  handles.erase(handles.begin() + static_cast<std::ptrdiff_t>(index));
+  cluster_.judge().closed(number_, ino);
+  mount_->fs().close(ino);
+}
+
+Task<Outcome> NodeLife::judged(Operation op) {
+  Judge::Call call(cluster_.judge(), number_, node_, op);
+  fs::Context context;
+  context.uid = op.uid;
+  context.gid = op.gid;
+  context.witness = &call;
+  Outcome outcome = co_await run_operation(mount_->fs(), context, op);
+  call.finish(outcome);
+  cluster_.note_progress();
+  co_return outcome;
+}
+
+Task<void> NodeLife::one_operation(Workload::Handles& handles) {
+  Workload& workload = cluster_.workload();
+  const Operation op = workload.draw(handles);
+  const Outcome outcome = co_await judged(op);
+  workload.learn(op, outcome);
+  const bool opens = op.kind == OpKind::open || op.kind == OpKind::create_open;
+  if (opens && outcome.attributes.has_value()) handles.push_back(outcome.attributes->ino);
+}
+
+Task<void> NodeLife::work(NodeLife* self, unsigned) {
+  Workload& workload = self->cluster_.workload();
+  Workload::Handles handles;
+  while (self->wanted() && workload.take()) {
+    co_await self->one_operation(handles);
+    const bool full = handles.size() > 3;
+    if (!handles.empty() && (full || workload.random().chance(1, 8))) {
+      self->close_one(handles,
+                      static_cast<std::size_t>(workload.random().below(handles.size())));
+    }
+    const TimeNs think = workload.random().below(2 * self->cluster_.plan().think_ns);
+    co_await Sleep(self->scheduler_, think);
+  }
+  while (!handles.empty()) self->close_one(handles, handles.size() - 1);
+}
+
+Task<void> NodeLife::follow(NodeLife* self, format::IndexType index) {
+  IndexFollower& follower = self->cluster_.follower(self->node_, index);
+  SimRandom& random = self->follower_random_;
+  while (self->wanted()) {
+    const bool from_the_beginning = random.chance(1, 4);
+    co_await follower.pass(self->mount_->fs(), random, from_the_beginning);
+    const TimeNs pause = random.log_between(kMillisecond, kSecond);
+    co_await self->leave_.wait(nullptr, self->scheduler_.now_ns() + pause);
+  }
+}
+
+Task<void> NodeLife::read_all(NodeLife* self) {
+  std::map<Ino, Seq> meta, data;
+  std::vector<Ino> waiting{kRootIno};
+  while (!waiting.empty()) {
+    Operation op;
+    op.ino = waiting.back();
+    waiting.pop_back();
+    op.kind = OpKind::getattr;
+    const Outcome found = co_await self->judged(op);
+    if (!found.attributes.has_value()) co_return;
+    const Ino ino = op.ino;
+    const format::Inode inode = found.attributes->inode;
+    if (!meta.emplace(ino, inode.meta_seq).second) continue;
+    if (inode.data_seq) data.emplace(ino, inode.data_seq);
+    op.kind = OpKind::list_xattrs;
+    const Outcome attributes = co_await self->judged(op);
+    for (const std::string& name : attributes.names) {
+      op.kind = OpKind::get_xattr;
+      op.name = name;
+      co_await self->judged_only(op);
+    }
+    op.name.clear();
+    op.length = std::max<std::uint64_t>(inode.size, 1000);
+    op.kind = inode.is_regular() ? OpKind::read : OpKind::readlink;
+    if (inode.is_regular() || inode.is_symlink()) co_await self->judged_only(op);
+    if (!inode.is_directory()) continue;
+    op.kind = OpKind::readdir;
+    const Outcome listing = co_await self->judged(op);
+    for (const fs::DirectoryEntry& entry : listing.entries) {
+      if (entry.name != "." && entry.name != "..") waiting.push_back(entry.ino);
+    }
+  }
+  co_await self->compare_index(format::IndexType::meta_seq, std::move(meta));
+  co_await self->compare_index(format::IndexType::data_seq, std::move(data));
+}
+
+Task<void> NodeLife::judged_only(Operation op) {
+  const Outcome outcome = co_await judged(std::move(op));
+  // The judge has seen it.
+  static_cast<void>(outcome);
+}
+
+Task<void> NodeLife::compare_index(format::IndexType index, std::map<Ino, Seq> want) {
+  IndexFollower& follower = cluster_.follower(node_, index);
+  const auto page_size = static_cast<std::size_t>(follower_random_.between(1, 50));
+  const std::optional<IndexFollower::Entries> got =
+      co_await follower.all(mount_->fs(), page_size);
+  if (got.has_value()) follower.compare(*got, want);
+}
+
+}  // namespace scoutfs::sim

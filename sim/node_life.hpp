@@ -1,0 +1,105 @@
+// NodeLife: one incarnation of a node: the engine's Mount, its Env, and who uses it.
+#pragma once
+
+#include <map>
+#include <memory>
+#include <string>
+
+#include "engine/async/scope.hpp"
+#include "engine/env/env.hpp"
+#include "engine/mount/mount.hpp"
+#include "sim/cluster.hpp"
+
+namespace scoutfs::sim {
+
+// Answers from what the world knows.
+class SimFencing final : public Fencing {
+ public:
+  SimFencing(Cluster& cluster, unsigned node, Scheduler& scheduler)
+      : cluster_(cluster), node_(node), scheduler_(scheduler) {}
+  Task<Result<bool>> confirm_dead(Incarnation victim, HostId host) override;
+
+ private:
+  Cluster& cluster_;
+  unsigned node_;
+  Scheduler& scheduler_;
+};
+
+// Into the trace's text.
+class SimLog final : public Log {
+ public:
+  SimLog(World& world, unsigned node) : world_(world), node_(node) {}
+  void write(LogLevel level, std::string_view message) override;
+  bool enabled(LogLevel) const override { return world_.trace().verbose(); }
+
+ private:
+  World& world_;
+  unsigned node_;
+};
+
+class NodeLife {
+ public:
+  enum class State : std::uint8_t { starting, serving, leaving, left, not_left, refused };
+
+  NodeLife(Cluster& cluster, unsigned node, Life number, const NodeClock& clock,
+           std::shared_ptr<DiskPath> path);
+  NodeLife(const NodeLife&) = delete;
+  NodeLife& operator=(const NodeLife&) = delete;
+  // The process dies, whatever it was doing.
+  ~NodeLife();
+
+  void begin() { scope_.spawn(live(this)); }
+  void ask_to_leave();
+  // Reads the whole tree and both indexes, and has everything judged. busy() until that is
+  // done. Requires: serving and not busy.
+  void read_everything() { workers_.spawn(read_all(this)); }
+
+  Life number() const { return number_; }
+  State state() const { return state_; }
+  Mount& mount() { return *mount_; }
+  Actor& actor() { return actor_; }
+  Scheduler& scheduler() { return scheduler_; }
+  // Workers that are not through.
+  bool busy() const { return state_ == State::serving && workers_.running() > 0; }
+  const std::string& why() const { return why_; }
+  Errc start_error() const { return start_error_; }
+  bool failed() const { return failed_; }
+  std::string describe() const;
+
+ private:
+  static Task<void> live(NodeLife* self);
+  static Task<void> work(NodeLife* self, unsigned worker);
+  static Task<void> follow(NodeLife* self, format::IndexType index);
+  static Task<void> read_all(NodeLife* self);
+  Task<Outcome> judged(Operation op);
+  Task<void> judged_only(Operation op);
+  Task<void> compare_index(format::IndexType index, std::map<Ino, Seq> want);
+  Task<void> one_operation(Workload::Handles& handles);
+  void close_one(Workload::Handles& handles, std::size_t index);
+  bool wanted() const { return !leaving_ && !failed_; }
+
+  Cluster& cluster_;
+  unsigned node_;
+  Life number_;
+  Scheduler scheduler_;
+  SimRandom random_;  // the engine's
+  SimRandom follower_random_;
+  std::shared_ptr<DiskPath> path_;
+  SimDevice device_;
+  std::unique_ptr<NodeNetwork> network_;
+  SimFencing fencing_;
+  SimLog log_;
+  Actor actor_;
+  std::unique_ptr<Mount> mount_;
+  TaskScope workers_{scheduler_};
+  TaskScope followers_{scheduler_};
+  TaskScope scope_{scheduler_};
+  WaitQueue leave_{scheduler_};
+  State state_ = State::starting;
+  bool leaving_ = false;
+  bool failed_ = false;
+  std::string why_;
+  Errc start_error_{};
+};
+
+}  // namespace scoutfs::sim

@@ -1,0 +1,197 @@
+#include "sim/plan.hpp"
+
+#include <algorithm>
+#include <tuple>
+
+#include "sim/random.hpp"
+
+namespace scoutfs::sim {
+
+std::string_view to_string(FaultKind kind) {
+  switch (kind) {
+    case FaultKind::kill_one:
+      return "kill-one";
+    case FaultKind::kill_leader:
+      return "kill-leader";
+    case FaultKind::kill_all:
+      return "kill-all";
+    case FaultKind::power_cut:
+      return "power-cut";
+    case FaultKind::disconnect:
+      return "disconnect";
+    case FaultKind::partition:
+      return "partition";
+    case FaultKind::one_way:
+      return "one-way";
+    case FaultKind::isolate:
+      return "isolate";
+    case FaultKind::pause:
+      return "pause";
+    case FaultKind::leave:
+      return "leave";
+  }
+  return "unknown";
+}
+
+namespace {
+
+template <class T>
+T one_of(SimRandom& random, std::initializer_list<T> values) {
+  return *(values.begin() + random.below(values.size()));
+}
+
+std::uint32_t base_weight(OpKind kind) {
+  switch (kind) {
+    case OpKind::create:
+      return 14;
+    case OpKind::create_open:
+      return 5;
+    case OpKind::lookup:
+    case OpKind::unlink:
+    case OpKind::rename:
+    case OpKind::write:
+      return 10;
+    case OpKind::getattr:
+    case OpKind::read:
+      return 8;
+    case OpKind::append:
+    case OpKind::link:
+    case OpKind::readdir:
+    case OpKind::open:
+    case OpKind::truncate:
+      return 6;
+    case OpKind::rmdir:
+    case OpKind::set_mode:
+    case OpKind::set_xattr:
+    case OpKind::punch:
+      return 4;
+    case OpKind::get_xattr:
+    case OpKind::remove_xattr:
+    case OpKind::list_xattrs:
+    case OpKind::readlink:
+    case OpKind::allocate:
+    case OpKind::seek:
+    case OpKind::sync:
+      return 3;
+  }
+  return 1;
+}
+
+// Families that a seed switches off together.
+void draw_weights(Plan& plan, SimRandom& random) {
+  for (std::size_t i = 0; i < kOpKinds; ++i)
+    plan.weights[i] = base_weight(static_cast<OpKind>(i));
+  using enum OpKind;
+  const std::vector<std::vector<OpKind>> families = {
+      {rename},
+      {link},
+      {unlink, rmdir},
+      {set_xattr, get_xattr, list_xattrs, remove_xattr},
+      {write, append, truncate, punch, allocate, seek, read},
+      {truncate, punch, allocate, seek},
+      {append},
+      {open, create_open},
+      {sync},
+      {set_mode, getattr},
+      {readdir, lookup},
+  };
+  for (const std::vector<OpKind>& family : families) {
+    const std::uint64_t fate = random.below(8);
+    for (const OpKind kind : family) {
+      std::uint32_t& weight = plan.weights[static_cast<std::size_t>(kind)];
+      if (fate == 0) weight = 0;
+      if (fate == 1) weight *= 4;
+    }
+  }
+}
+
+void draw_mount(Plan& plan, SimRandom& random) {
+  MountOptions& mount = plan.mount;
+  mount.cluster = plan.format.cluster;
+  mount.commit_interval_ns = random.log_between(20 * kMillisecond, 2 * kSecond);
+  mount.commit_bytes_max = random.log_between(2'000, 1u << 20);
+  mount.dirty_bytes_max = mount.commit_bytes_max * random.between(4, 16);
+  mount.item_cache_bytes = one_of<std::uint64_t>(random, {4'000, 64'000, 4'000'000});
+  mount.segment_cache_bytes = one_of<std::uint64_t>(random, {64'000, 512'000, 4'000'000});
+  mount.locks_max = one_of<std::size_t>(random, {1, 2, 4, 10'000});
+  mount.grant_blocks = one_of<std::uint64_t>(random, {64, 128, 512});
+  mount.segment_size_max = one_of<std::uint64_t>(random, {256u << 10, 1u << 20, 4u << 20});
+  mount.compaction.level0_count = random.between(2, 6);
+  mount.compaction.level0_stop = mount.compaction.level0_count + random.between(2, 20);
+  mount.compaction.level1_blocks = one_of<std::uint64_t>(random, {16, 64, 4096});
+  mount.compaction.fanout = random.between(2, 10);
+  mount.compaction.inputs_max = random.between(4, 24);
+  mount.compaction.segment_size_max = mount.segment_size_max;
+  mount.heartbeat_ns = random.between(100, 300) * kMillisecond;
+  mount.silence_ns = 10 * mount.heartbeat_ns;
+  mount.orphan_scan_ns = random.log_between(300 * kMillisecond, 5 * kSecond);
+}
+
+void draw_world(Plan& plan, SimRandom& random) {
+  plan.disk.block_count = one_of<std::uint64_t>(random, {6'144, 8'192, 12'288});
+  plan.disk.latency_max_ns = random.log_between(50 * kMicrosecond, 20 * kMillisecond);
+  plan.disk.slow_per_1000 = one_of<std::uint64_t>(random, {0, 2, 20});
+  plan.network.delay_max_ns = random.log_between(50 * kMicrosecond, 30 * kMillisecond);
+  plan.network.slow_per_1000 = one_of<std::uint64_t>(random, {0, 2, 20});
+  plan.network.refused_per_1000 = one_of<std::uint64_t>(random, {0, 0, 50});
+  for (unsigned i = 0; i < plan.nodes; ++i) {
+    const auto drift = static_cast<std::int64_t>(random.below(401)) - 200;
+    plan.clocks.push_back({.start_ns = random.between(1, 1'000'000) * kMillisecond,
+                           .drift_ppm = drift,
+                           .wall_start_ns = (1'700'000'000 + random.below(5)) * kSecond});
+  }
+  plan.workers = static_cast<unsigned>(random.between(1, 3));
+  plan.names = random.between(2, 8);
+  plan.file_bytes = random.log_between(5'000, 200'000);
+  plan.write_bytes = random.log_between(10, 40'000);
+  plan.value_bytes = one_of<std::uint64_t>(random, {20, 300, 40'000});
+  plan.think_ns = random.log_between(100 * kMicrosecond, 100 * kMillisecond);
+  plan.ends_with_power_cut = random.chance(1, 3);
+  plan.fencing_knows_all_hosts = random.chance(1, 2);
+}
+
+void draw_faults(Plan& plan, SimRandom& random) {
+  std::vector<FaultKind> allowed;
+  for (std::size_t i = 0; i < kFaultKinds; ++i) {
+    const auto kind = static_cast<FaultKind>(i);
+    const bool needs_two = kind >= FaultKind::disconnect && kind <= FaultKind::isolate;
+    if (needs_two && plan.nodes < 2) continue;
+    if (random.chance(1, 2)) allowed.push_back(kind);
+  }
+  if (allowed.empty()) return;
+  const std::uint64_t count = random.between(0, 5);
+  for (std::uint64_t i = 0; i < count; ++i) {
+    PlannedFault fault;
+    fault.kind = random.pick(allowed);
+    fault.at_operation = random.between(1, plan.operations);
+    fault.then_steps = random.below(60);
+    fault.node = static_cast<unsigned>(random.below(plan.nodes));
+    fault.other =
+        (fault.node + 1 + static_cast<unsigned>(random.below(plan.nodes))) % plan.nodes;
+    if (fault.other == fault.node) fault.other = (fault.node + 1) % plan.nodes;
+    fault.lasts_ns = random.log_between(10 * kMillisecond, 8 * kSecond);
+    fault.cut = static_cast<CutMode>(random.below(4));
+    plan.faults.push_back(fault);
+  }
+  std::ranges::sort(plan.faults, [](const PlannedFault& a, const PlannedFault& b) {
+    return std::tie(a.at_operation, a.then_steps, a.lasts_ns) <
+           std::tie(b.at_operation, b.then_steps, b.lasts_ns);
+  });
+}
+
+}  // namespace
+
+Plan make_plan(const RunConfig& config) {
+  SimRandom random(config.seed, Stream::config);
+  Plan plan;
+  plan.seed = config.seed;
+  plan.nodes = config.nodes != 0 ? config.nodes : static_cast<unsigned>(random.between(1, 5));
+  plan.operations = config.operations != 0 ? config.operations : random.log_between(50, 1'000);
+  draw_weights(plan, random);
+  draw_mount(plan, random);
+  draw_world(plan, random);
+  if (config.faults) draw_faults(plan, random);
+  return plan;
+}
+
+}  // namespace scoutfs::sim

@@ -1,0 +1,78 @@
+// Plan: everything a seed decides before its run begins.
+//
+// Each seed draws the sizes of the cluster and its caches, which families of operations and
+// faults are on, and how often. Many seeds switch whole families off: what is always there
+// hides what needs its absence.
+#pragma once
+
+#include <array>
+#include <cstdint>
+#include <string_view>
+#include <vector>
+
+#include "engine/mount/mount.hpp"
+#include "sim/clock.hpp"
+#include "sim/disk.hpp"
+#include "sim/network.hpp"
+#include "sim/operation.hpp"
+
+namespace scoutfs::sim {
+
+enum class FaultKind : std::uint8_t {
+  kill_one,  // a node dies; its slot comes back
+  kill_leader,
+  kill_all,    // all die; the array keeps its cache
+  power_cut,   // all die and the array loses what was not durable
+  disconnect,  // connections between two nodes break
+  partition,   // two nodes hear nothing of each other for a while
+  one_way,     // one of two nodes hears nothing of the other
+  isolate,     // a node hears nothing of anybody, nor they of it
+  pause,       // a node stands still and goes on as if nothing had happened
+  leave,       // a node unmounts and comes back
+};
+inline constexpr std::size_t kFaultKinds = 10;
+std::string_view to_string(FaultKind kind);
+
+struct PlannedFault {
+  FaultKind kind{};
+  std::uint64_t at_operation = 0;  // after so many operations were called
+  std::uint64_t then_steps = 0;    // and so many more steps of the world
+  unsigned node = 0;               // whom it is about
+  unsigned other = 0;
+  TimeNs lasts_ns = 0;  // until it is over: healed, restarted
+  CutMode cut = CutMode::keeps_all;
+};
+
+// What the caller of a run decides; 0 lets the seed decide.
+struct RunConfig {
+  std::uint64_t seed = 1;
+  unsigned nodes = 3;
+  std::uint64_t operations = 200;
+  bool faults = true;
+};
+
+struct Plan {
+  std::uint64_t seed = 0;
+  unsigned nodes = 0;
+  std::uint64_t operations = 0;
+  unsigned workers = 1;  // of each node
+  FormatOptions format;
+  MountOptions mount;
+  DiskOptions disk;
+  NetworkOptions network;
+  std::vector<ClockShape> clocks;
+  std::array<std::uint32_t, kOpKinds> weights{};
+  std::vector<PlannedFault> faults;   // by at_operation
+  std::uint64_t names = 6;            // of each directory
+  std::uint64_t file_bytes = 20'000;  // offsets go up to it
+  std::uint64_t write_bytes = 9'000;  // of one write, at most
+  std::uint64_t value_bytes = 200;    // of an attribute, at most
+  TimeNs think_ns = 5 * kMillisecond;
+  bool ends_with_power_cut = false;
+  bool fencing_knows_all_hosts =
+      false;  // otherwise each host can tell of its own processes only
+};
+
+Plan make_plan(const RunConfig& config);
+
+}  // namespace scoutfs::sim

@@ -1,0 +1,296 @@
+#include "sim/run.hpp"
+
+#include <fmt/core.h>
+
+#include <optional>
+#include <utility>
+#include <vector>
+
+#include "sim/cluster.hpp"
+#include "sim/node_life.hpp"
+#include "sim/offline.hpp"
+#include "sim/tree_compare.hpp"
+
+namespace scoutfs::sim {
+
+namespace {
+
+constexpr TimeNs kStuck = 120 * kSecond;           // nothing done for so long is a failure
+constexpr TimeNs kComesBack = 300 * kMillisecond;  // a node that left, or could not start
+constexpr std::uint64_t kStepsMax = 20'000'000;
+
+constexpr const char* kOracles[] = {"answer", "check", "crash", "fence",   "format",
+                                    "image",  "index", "mount", "spin",    "start",
+                                    "space",  "stuck", "tree",  "unmount", "witness"};
+
+class Run {
+ public:
+  Run(const RunConfig& config, TimeNs until_ns)
+      : plan_(make_plan(config)), until_ns_(until_ns), cluster_(plan_, world_) {}
+
+  World& world() { return world_; }
+
+  void go() {
+    if (!cluster_.format()) return;
+    for (unsigned node = 0; node < plan_.nodes; ++node) {
+      cluster_.start_after(node, node * 20 * kMillisecond);
+    }
+    if (!work()) return;
+    if (!settle()) return;
+    if (plan_.ends_with_power_cut) {
+      crash_at_the_end();
+    } else {
+      leave_at_the_end();
+    }
+  }
+
+  Verdict verdict() {
+    Verdict verdict;
+    const OracleBoard& board = world_.board();
+    verdict.seed = plan_.seed;
+    verdict.passed = !board.failed();
+    if (board.failed()) {
+      verdict.oracle = board.failure()->oracle;
+      verdict.what = board.failure()->what;
+    }
+    verdict.hash = world_.trace().hash();
+    verdict.virtual_ns = world_.now_ns();
+    verdict.events = world_.trace().events();
+    verdict.steps = steps_;
+    verdict.operations = cluster_.judge().answers();
+    verdict.lost_operations = cluster_.judge().lost();
+    verdict.faults = faults_;
+    verdict.deaths = cluster_.deaths();
+    verdict.late_writes = cluster_.disk().late_writes();
+    verdict.messages = cluster_.network().messages();
+    verdict.disk_requests = cluster_.disk().requests();
+    for (const char* oracle : kOracles) verdict.oracles[oracle] = 0;
+    for (const auto& [oracle, count] : board.checks()) verdict.oracles[oracle] = count;
+    for (const auto& [kind, count] : cluster_.judge().answers_by_kind()) {
+      verdict.answers[std::string(to_string(kind))] = count;
+    }
+    return verdict;
+  }
+
+ private:
+  // One step; false when the run is over, by failure or because it was asked to end here.
+  bool step(TimeNs comes_back_ns) {
+    ++steps_;
+    const bool alive = world_.step();
+    cluster_.reap(comes_back_ns);
+    OracleBoard& board = world_.board();
+    if (world_.now_ns() > cluster_.progress_ns() + kStuck || !alive) fail_stuck();
+    if (steps_ > kStepsMax) board.fail("stuck", "the run does not end");
+    return !board.failed() && world_.now_ns() < until_ns_;
+  }
+
+  void fail_stuck() {
+    std::string what = fmt::format("nothing was done since {} ns;", cluster_.progress_ns());
+    for (unsigned node = 0; node < plan_.nodes; ++node) {
+      NodeLife* life = cluster_.life(node);
+      what += life == nullptr ? fmt::format(" node{} is down;", node)
+                              : " " + life->describe() + ";";
+    }
+    what += cluster_.judge().describe_calls();
+    world_.board().fail("stuck", what);
+  }
+
+  // The workload and the faults.
+  bool work() {
+    while (true) {
+      if (!step(kComesBack)) return false;
+      inject_due_faults();
+      const bool all_called = cluster_.workload().taken() >= plan_.operations;
+      const bool all_injected = next_fault_ == plan_.faults.size();
+      if (all_called && all_injected && cluster_.all_serving() && !cluster_.busy()) return true;
+    }
+  }
+
+  void inject_due_faults() {
+    if (next_fault_ == plan_.faults.size()) return;
+    const PlannedFault& fault = plan_.faults[next_fault_];
+    if (cluster_.workload().taken() < fault.at_operation) return;
+    if (!due_step_.has_value()) due_step_ = steps_ + fault.then_steps;
+    if (steps_ < *due_step_) return;
+    due_step_.reset();
+    ++next_fault_;
+    inject(fault);
+  }
+
+  void kill_all(const PlannedFault& fault) {
+    for (unsigned node = 0; node < plan_.nodes; ++node) {
+      cluster_.kill(node);
+      cluster_.start_after(node, fault.lasts_ns + (node * fault.then_steps) * kMillisecond);
+    }
+  }
+
+  void inject(const PlannedFault& fault) {
+    ++faults_[std::string(to_string(fault.kind))];
+    world_.trace().event(world_.now_ns(), fault.node, EventKind::fault,
+                         static_cast<std::uint64_t>(fault.kind));
+    world_.trace().line(world_.now_ns(), fault.node, "fault: {}", to_string(fault.kind));
+    cluster_.note_progress();
+    switch (fault.kind) {
+      case FaultKind::kill_leader:
+      case FaultKind::kill_one: {
+        const bool leader = fault.kind == FaultKind::kill_leader;
+        const unsigned node = leader ? cluster_.leader().value_or(fault.node) : fault.node;
+        cluster_.kill(node);
+        cluster_.start_after(node, fault.lasts_ns);
+        break;
+      }
+      case FaultKind::kill_all:
+        kill_all(fault);
+        break;
+      case FaultKind::power_cut:
+        kill_all(fault);
+        cluster_.power_cut(fault.cut);
+        check_image("after a power cut");
+        break;
+      case FaultKind::disconnect:
+        cluster_.network().break_between(fault.node, fault.other);
+        break;
+      case FaultKind::partition:
+        block(fault.node, fault.other, fault.lasts_ns);
+        block(fault.other, fault.node, fault.lasts_ns);
+        break;
+      case FaultKind::one_way:
+        block(fault.node, fault.other, fault.lasts_ns);
+        break;
+      case FaultKind::isolate:
+        for (unsigned other = 0; other < plan_.nodes; ++other) {
+          if (other == fault.node) continue;
+          block(fault.node, other, fault.lasts_ns);
+          block(other, fault.node, fault.lasts_ns);
+        }
+        break;
+      case FaultKind::pause:
+        cluster_.pause(fault.node, fault.lasts_ns);
+        break;
+      case FaultKind::leave:
+        cluster_.ask_to_leave(fault.node);
+        break;
+    }
+  }
+
+  void block(unsigned from, unsigned to, TimeNs lasts_ns) {
+    cluster_.network().block(from, to);
+    world_.events().after(lasts_ns, [this, from, to] {
+      cluster_.network().unblock(from, to);
+      cluster_.note_progress();
+    });
+  }
+
+  bool run_for(TimeNs duration_ns) {
+    const TimeNs end = world_.now_ns() + duration_ns;
+    world_.events().at(end, [] {});
+    while (world_.now_ns() < end) {
+      if (!step(kComesBack)) return false;
+      cluster_.note_progress();
+    }
+    return true;
+  }
+
+  // Everything is quiet: what was put off gets done, and every node reads everything.
+  bool settle() {
+    cluster_.network().unblock_all();
+    if (!run_for(4 * plan_.mount.orphan_scan_ns + 2 * plan_.mount.commit_interval_ns))
+      return false;
+    for (unsigned node = 0; node < plan_.nodes; ++node) {
+      if (!cluster_.all_serving()) return true;
+      NodeLife& life = *cluster_.life(node);
+      life.mount().check_invariants();
+      life.read_everything();
+      while (life.busy()) {
+        if (!step(kForever)) return false;
+      }
+    }
+    return true;
+  }
+
+  bool wait_until_gone(unsigned node) {
+    cluster_.ask_to_leave(node);
+    while (cluster_.life(node) != nullptr) {
+      if (!step(kForever)) return false;
+    }
+    return true;
+  }
+
+  void leave_at_the_end() {
+    // The others cannot leave without the leader.
+    const unsigned leader = cluster_.leader().value_or(0);
+    for (unsigned node = 0; node < plan_.nodes; ++node) {
+      if (node != leader && !wait_until_gone(node)) return;
+    }
+    if (!wait_until_gone(leader)) return;
+    cluster_.resolve_all(cluster_.disk().image());
+    check_image("after all have left");
+    compare_tree(cluster_.disk().image(), cluster_.judge(), world_.board(), Orphans::none);
+  }
+
+  void crash_at_the_end() {
+    for (unsigned node = 0; node < plan_.nodes; ++node) cluster_.kill(node);
+    cluster_.power_cut(static_cast<CutMode>(plan_.seed % 4));
+    cluster_.resolve_all(cluster_.disk().image());
+    check_image("after the last power cut");
+    compare_tree(cluster_.disk().image(), cluster_.judge(), world_.board(),
+                 Orphans::may_be_there);
+  }
+
+  void check_image(const std::string& when) {
+    OracleBoard& board = world_.board();
+    board.ran("check");
+    Offline offline(cluster_.disk().image());
+    const Result<check::Report> report = offline.check();
+    if (!report.has_value()) {
+      return board.fail("check", fmt::format("{}: cannot be checked: {}", when,
+                                             to_string(report.error().code)));
+    }
+    if (report->clean()) return;
+    const check::Problem& first = report->problems.front();
+    board.fail("check", fmt::format("{}: {} problems, first {}: {}", when,
+                                    report->problem_count, first.kind, first.what));
+  }
+
+  Plan plan_;
+  TimeNs until_ns_;
+  World world_;
+  Cluster cluster_;
+  std::uint64_t steps_ = 0;
+  std::size_t next_fault_ = 0;
+  std::optional<std::uint64_t> due_step_;
+  std::map<std::string, std::uint64_t> faults_;
+};
+
+}  // namespace
+
+Verdict run_seed(const RunConfig& config, Trace::Sink sink, TimeNs until_ns) {
+  Run run(config, until_ns);
+  run.world().trace().set_sink(std::move(sink));
+  run.go();
+  return run.verdict();
+}
+
+std::string replay_command(const RunConfig& config) {
+  std::string command = fmt::format("scoutfs sim replay {}", config.seed);
+  const RunConfig usual;
+  if (config.nodes != usual.nodes) command += fmt::format(" --nodes {}", config.nodes);
+  if (config.operations != usual.operations)
+    command += fmt::format(" --ops {}", config.operations);
+  if (!config.faults) command += " --no-faults";
+  return command;
+}
+
+std::string to_text(const Verdict& verdict) {
+  std::uint64_t faults = 0;
+  for (const auto& [kind, count] : verdict.faults) faults += count;
+  std::string text =
+      fmt::format("seed {}: {}  {}  {}.{:03} s virtual, {} operations, {} faults, {} deaths\n",
+                  verdict.seed, verdict.passed ? "pass" : "FAIL", to_string(verdict.hash),
+                  verdict.virtual_ns / kSecond, verdict.virtual_ns % kSecond / kMillisecond,
+                  verdict.operations, faults, verdict.deaths);
+  if (!verdict.passed) text += fmt::format("  oracle {}: {}\n", verdict.oracle, verdict.what);
+  return text;
+}
+
+}  // namespace scoutfs::sim

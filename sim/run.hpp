@@ -1,0 +1,37 @@
+// One seed: a cluster, a workload, faults, oracles, and a verdict.
+#pragma once
+
+#include <cstdint>
+#include <map>
+#include <string>
+
+#include "sim/plan.hpp"
+#include "sim/trace.hpp"
+
+namespace scoutfs::sim {
+
+struct Verdict {
+  std::uint64_t seed = 0;
+  bool passed = false;
+  std::string oracle;  // that failed first
+  std::string what;
+  Hash128 hash;  // of every event
+  TimeNs virtual_ns = 0;
+  std::uint64_t events = 0, steps = 0;
+  std::uint64_t operations = 0;                 // answered
+  std::uint64_t lost_operations = 0;            // taken back by a crash, legally
+  std::map<std::string, std::uint64_t> faults;  // how often each was injected
+  std::uint64_t deaths = 0, late_writes = 0, messages = 0, disk_requests = 0;
+  std::map<std::string, std::uint64_t> oracles;  // how often each looked; 0: it did not apply
+  std::map<std::string, std::uint64_t> answers;  // by kind of operation
+};
+
+// The sink, if any, gets the run's story. `until_ns` ends the run early, as passed.
+Verdict run_seed(const RunConfig& config, Trace::Sink sink = {}, TimeNs until_ns = kForever);
+
+// A few lines for a person. The first says all; the rest explains a failure.
+std::string to_text(const Verdict& verdict);
+// The command that repeats a run.
+std::string replay_command(const RunConfig& config);
+
+}  // namespace scoutfs::sim
