@@ -34,7 +34,7 @@ struct Job {
   // or other jobs' ranges, lie there in the output level. (Keys >= a split are on its upper
   // side.)
   std::vector<std::string> splits;
-  std::uint64_t segment_size_max = kSegmentSizeMax;
+  std::uint64_t segment_size_max = kSegmentSizeMax;  // bytes, whole blocks
   bool operator==(const Job&) const = default;
 };
 inline constexpr std::size_t kJobKeyMax = kKeySizeMax + 16;  // bytes
@@ -46,7 +46,7 @@ struct CompactionOptions {
   std::uint64_t fanout = 10;
   // Segments of one job. What must go down with a single segment may be more.
   std::size_t inputs_max = 24;
-  std::uint64_t segment_size_max = kSegmentSizeMax;
+  std::uint64_t segment_size_max = kSegmentSizeMax;  // bytes, whole blocks
 };
 
 class CompactionPicker {

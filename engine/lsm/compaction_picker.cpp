@@ -309,12 +309,14 @@ Segments CompactionPicker::State::tidy_run(Level::const_iterator start) const {
   return run;
 }
 
-CompactionPicker::CompactionPicker(CompactionOptions options) : state_(std::make_unique<State>()) {
+CompactionPicker::CompactionPicker(CompactionOptions options)
+    : state_(std::make_unique<State>()) {
   SCOUTFS_ASSERT(options.level0_count > 0);
   SCOUTFS_ASSERT(options.level1_blocks > 0);
   SCOUTFS_ASSERT(options.fanout > 1);
   SCOUTFS_ASSERT(options.inputs_max >= 2);
   SCOUTFS_ASSERT(options.segment_size_max >= kBlockSize);
+  SCOUTFS_ASSERT(options.segment_size_max % kBlockSize == 0);
   state_->options = options;
 }
 

@@ -19,8 +19,9 @@ constexpr std::size_t kSuperblockSize = format::kSuperblockBlocks * kBlockSize;
 
 // Small areas get small memtables and segments: a merge needs room for its output.
 std::uint64_t size_share(const Superblock& superblock) {
-  return std::clamp<std::uint64_t>(superblock.server_area.count * kBlockSize / 16, 64u << 10,
-                                   kMemtableSizeMax);
+  constexpr std::uint64_t kSmallest = 16;  // blocks
+  const std::uint64_t blocks = std::max(superblock.server_area.count / 16, kSmallest);
+  return std::min(blocks * kBlockSize, kMemtableSizeMax);
 }
 
 CompactionOptions options_for(const Superblock& superblock) {
@@ -108,8 +109,8 @@ Task<Result<void>> DurableTree::create(Scheduler& scheduler, BlockDevice& device
   if (superblock.journal.count < Journal::kBlocksMin) co_return fail(Errc::invalid);
   if (superblock.server_area.count < kAreaBlocksMin) co_return fail(Errc::invalid);
   // The old superblocks go first, so that nothing is ever read through them again.
-  SCOUTFS_CO_CHECK(co_await clear(
-      device, Extent{BlockNo{format::kSuperblockFirst}, 2 * format::kSuperblockBlocks}));
+  const Extent copies{BlockNo{format::kSuperblockFirst}, 2 * format::kSuperblockBlocks};
+  SCOUTFS_CO_CHECK(co_await clear(device, copies));
   SCOUTFS_CO_CHECK(co_await device.flush());
   SCOUTFS_CO_CHECK(co_await clear(device, superblock.journal));
 

@@ -121,8 +121,8 @@ Task<Result<void>> Journal::fill(Window& window, std::uint64_t block,
                                  window.bytes.size()};
   const std::uint64_t at = block % ring_.count;
   const std::uint64_t head = std::min(wanted, ring_.count - at);
-  SCOUTFS_CO_CHECK(
-      co_await device_.read(BlockNo{ring_.start.value + at}, out.first(head * kBlockSize)));
+  const BlockNo first{ring_.start.value + at};
+  SCOUTFS_CO_CHECK(co_await device_.read(first, out.first(head * kBlockSize)));
   if (head == wanted) co_return Result<void>{};
   co_return co_await device_.read(ring_.start, out.subspan(head * kBlockSize));
 }

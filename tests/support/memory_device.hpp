@@ -104,6 +104,19 @@ class MemoryDevice : public BlockDevice {
   void power_cut(std::uint64_t seed, std::uint64_t odds = 128) {
     power_cut([seed, odds](std::size_t i) { return mix(seed, i) % 256 < odds; });
   }
+  // The writes in flight of a process that died come to their end, as a fence makes sure: those
+  // for which `keeps` is true are in the device's cache, the others never happened.
+  void drain(const std::function<bool(std::size_t)>& keeps) {
+    std::vector<Pending> rest;
+    for (std::size_t i = 0; i < pending_.size(); ++i) {
+      if (!pending_[i].completed && !keeps(i)) continue;
+      pending_[i].completed = true;
+      rest.push_back(std::move(pending_[i]));
+    }
+    pending_ = std::move(rest);
+    current_ = durable_;
+    for (const Pending& pending : pending_) current_[pending.block] = pending.bytes;
+  }
   std::size_t unflushed_count() const { return pending_.size(); }
 
   // Every request that touches the block fails with io_error.
