@@ -169,6 +169,7 @@ class Awaits(unittest.TestCase):
         self.bad("await_lambda", "co_await f(x, [&](int a) { return a; });")
         self.bad("await_brace", "co_await f({.a = 1});")
         self.bad("await_brace", "co_await Awaiter{1};")
+        self.good("co_await f(BlockNo{1 + x}, y);")
         self.bad("await_brace", "const auto v = co_await f(x,", "    Options{.b = 2});")
 
     def test_a_coroutine_lambda_captures_nothing(self):

@@ -237,6 +237,9 @@ def statement_end(code: str, at: int) -> int:
     return len(code)
 
 
+# An integer with a name (engine/base/ids.hpp) is passed like an integer.
+STRONG_ID = r"(Ino|Seq|BlockNo|Rid|Epoch|TxnNo|RecordNo|Version|GrantId|JobId|RequestId|Fsid)"
+
 CONTROL = re.compile(r"\s*(else\b|do\b|case\b(?:[^:]|::)*:(?!:)|default\s*:"
                      r"|(if|while|for|switch)\s*(constexpr\s*)?(?=\())")
 # `co_return`, `name =`, `Type name =` or nothing stands before a co_await.
@@ -282,7 +285,7 @@ def check_awaits(source: Source):
         rest = code[found.end():statement_end(code, found.end())]
         if re.search(r"(?:[(,=&|]|^)\s*\[[^\[\]]*\]\s*[({]", rest):
             yield line, "await_lambda", "a lambda inside a co_await expression; name it first"
-        elif "{" in rest:
+        elif "{" in re.sub(r"\b" + STRONG_ID + r"\{", "", rest):
             yield line, "await_brace", "a braced object inside a co_await expression; name it first"
         if "?" in rest or "?" in code[start:at]:
             yield line, "await_alone", "co_await in a ?: expression; write if and else"
