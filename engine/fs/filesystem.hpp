@@ -1,7 +1,7 @@
 // FileSystem: POSIX operations in terms of items and locks. One object a mount.
 //
-// Each operation is a coroutine, may run beside any other, and is atomic: it takes effect at one
-// instant between its call and its return, on the whole cluster. Permission checks are the
+// Each operation is a coroutine, may run beside any other, and is atomic: it takes effect at
+// one instant between its call and its return, on the whole cluster. Permission checks are the
 // kernel's (default_permissions); what is checked here is what only the filesystem can know.
 #pragma once
 
@@ -22,8 +22,8 @@ namespace scoutfs::fs {
 using format::Inode;
 using format::Timespec;
 
-// Told the instant at which an operation takes effect: its place in the cluster's one order. The
-// simulator checks every result against a model at this point.
+// Told the instant at which an operation takes effect: its place in the cluster's one order.
+// The simulator checks every result against a model at this point.
 class Witness {
  public:
   virtual ~Witness() = default;
@@ -108,14 +108,15 @@ class FileSystem {
   // Starts background work.
   void start();
 
-  // Errors of all operations, besides their own: io_error, corrupt, disconnected, fenced, stopping,
-  // interrupted; not_found for an inode that is gone. `name` is checked: invalid (empty, '/', NUL),
-  // name_too_long.
+  // Errors of all operations, besides their own: io_error, corrupt, disconnected, fenced,
+  // stopping, interrupted; not_found for an inode that is gone. `name` is checked: invalid
+  // (empty, '/', NUL), name_too_long.
 
   // "." and ".." are the kernel's business. Errors: not_found, not_directory.
   Task<Result<Attributes>> lookup(Context context, Ino dir, std::string name);
   Task<Result<Attributes>> getattr(Context context, Ino ino);
-  // Errors: invalid (size of what is not a regular file), is_directory, file_too_large, no_space.
+  // Errors: invalid (size of what is not a regular file), is_directory, file_too_large,
+  // no_space.
   Task<Result<Attributes>> setattr(Context context, Ino ino, SetAttributes changes);
 
   // Files, directories, devices, fifos, sockets and symlinks. Errors: exists, not_directory,
@@ -134,15 +135,16 @@ class FileSystem {
   Task<Result<Attributes>> link(Context context, Ino ino, Ino dir, std::string name);
   Task<Result<std::string>> readlink(Context context, Ino ino);  // Errors: invalid.
 
-  // Entries behind `position` (0: from the beginning, . and .. included with positions 0 -> 1 and
-  // 1 -> 2 handled here), at most `limit`. In creation order; positions never repeat.
+  // Entries behind `position` (0: from the beginning, . and .. included with positions 0 -> 1
+  // and 1 -> 2 handled here), at most `limit`. In creation order; positions never repeat.
   Task<Result<std::vector<DirectoryEntry>>> readdir(Context context, Ino dir,
                                                     std::uint64_t position, std::size_t limit);
 
   // An open file or directory stays until as many close() as open() calls. Errors: not_found.
   Task<Result<Attributes>> open(Context context, Ino ino);
   // create() and open() in one: nobody can unlink it in between.
-  Task<Result<Attributes>> create_open(Context context, Ino dir, std::string name, NewNode node);
+  Task<Result<Attributes>> create_open(Context context, Ino dir, std::string name,
+                                       NewNode node);
   void close(Ino ino);
 
   // Returns how many bytes were read: fewer than out.size() only at the end of the file.
@@ -151,11 +153,11 @@ class FileSystem {
   // nullopt offset: append at the cluster's size. Returns the offset it was written at.
   // Writes whole or not at all, up to kWriteMax bytes. Errors: no_space, file_too_large.
   static constexpr std::size_t kWriteMax = 1u << 20;  // bytes
-  Task<Result<std::uint64_t>> write(Context context, Ino ino, std::optional<std::uint64_t> offset,
-                                    std::string data);
+  Task<Result<std::uint64_t>> write(Context context, Ino ino,
+                                    std::optional<std::uint64_t> offset, std::string data);
   // Errors: operation_unknown, no_space (what was done stays), invalid.
-  Task<Result<void>> fallocate(Context context, Ino ino, FallocateMode mode, std::uint64_t offset,
-                               std::uint64_t length);
+  Task<Result<void>> fallocate(Context context, Ino ino, FallocateMode mode,
+                               std::uint64_t offset, std::uint64_t length);
   // Errors: no_such_position.
   Task<Result<std::uint64_t>> seek(Context context, Ino ino, std::uint64_t offset, Seek what);
 
@@ -174,11 +176,11 @@ class FileSystem {
 
   // Entries of the change index from `first` to `last`, at most `limit`, complete up to
   // page.bound.last. Errors: those of the store.
-  Task<Result<IndexPage>> walk_inodes(Context context, format::IndexType index, IndexEntry first,
-                                      IndexEntry last, std::size_t limit,
+  Task<Result<IndexPage>> walk_inodes(Context context, format::IndexType index,
+                                      IndexEntry first, IndexEntry last, std::size_t limit,
                                       client::Store::Wait wait);
-  // The next path of an inode behind (dir, position) in that order, without a leading slash; the
-  // root's is "". Errors: not_found (no more paths).
+  // The next path of an inode behind (dir, position) in that order, without a leading slash;
+  // the root's is "". Errors: not_found (no more paths).
   struct Path {
     Ino dir;
     std::uint64_t position = 0;
