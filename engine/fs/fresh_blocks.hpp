@@ -8,7 +8,7 @@
 #include <algorithm>
 #include <cstdint>
 
-#include "absl/container/btree_map.h"
+#include <absl/container/btree_map.h>
 #include "engine/base/ids.hpp"
 
 namespace scoutfs::fs {

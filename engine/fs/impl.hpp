@@ -11,7 +11,7 @@
 #include <string_view>
 #include <vector>
 
-#include "absl/container/btree_set.h"
+#include <absl/container/btree_set.h>
 #include "engine/async/scope.hpp"
 #include "engine/fs/data_change.hpp"
 #include "engine/fs/filesystem.hpp"

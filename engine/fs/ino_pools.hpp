@@ -8,7 +8,8 @@
 
 #include <cstdint>
 #include <list>
-#include <unordered_map>
+
+#include <absl/container/btree_map.h>
 
 #include "engine/client/store.hpp"
 
@@ -40,7 +41,7 @@ class InoPools {
 
   client::Store& store_;
   Pools pools_;
-  std::unordered_map<std::uint64_t, Pools::iterator> by_dir_;  // never iterated
+  absl::btree_map<std::uint64_t, Pools::iterator> by_dir_;
 };
 
 }  // namespace scoutfs::fs

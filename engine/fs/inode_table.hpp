@@ -5,8 +5,8 @@
 
 #include <cstddef>
 #include <cstdint>
+#include <map>
 #include <optional>
-#include <unordered_map>
 #include <utility>
 
 #include "engine/async/sync.hpp"
@@ -70,8 +70,8 @@ class InodeTable {
   Entry& entry_of(Ino ino) { return entries_.try_emplace(ino.value, scheduler_).first->second; }
 
   Scheduler& scheduler_;
-  // Never iterated. Its elements stay where they are, as waiting coroutines need.
-  std::unordered_map<std::uint64_t, Entry> entries_;
+  // Its elements stay where they are, as waiting coroutines need.
+  std::map<std::uint64_t, Entry> entries_;
 };
 
 }  // namespace scoutfs::fs

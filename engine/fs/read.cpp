@@ -89,7 +89,8 @@ Task<Result<void>> FileSystem::Impl::read_written(const client::Locks& locks, In
 // Reads and verifies the whole extent.
 Task<Result<void>> FileSystem::Impl::read_blocks(const client::Locks& locks, Ino ino,
                                                  FileExtent extent, std::span<std::byte> out) {
-  SCOUTFS_CO_CHECK(co_await store_.read(Extent{extent.start, extent.count}, out));
+  const Extent where{extent.start, extent.count};
+  SCOUTFS_CO_CHECK(co_await store_.read(where, out));
   lsm::Entry checksums;
   for (std::uint64_t block = extent.first; block < extent.end(); ++block) {
     if (block == extent.first || block % format::kChecksumChunk == 0) {
