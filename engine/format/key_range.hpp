@@ -16,7 +16,9 @@ struct KeyRange {
   std::string last;
   bool operator==(const KeyRange&) const = default;
   bool contains(std::string_view key) const { return first <= key && key <= last; }
-  bool overlaps(const KeyRange& other) const { return first <= other.last && other.first <= last; }
+  bool overlaps(const KeyRange& other) const {
+    return first <= other.last && other.first <= last;
+  }
 };
 
 }  // namespace scoutfs

@@ -85,7 +85,7 @@ Task<Result<lsm::Memtable>> write_root(Env env, const format::Superblock& superb
   server.set(format::counters_key(), format::encode(counters));
   std::string value;
   Writer out(value);
-  encode(out, lsm::Placed{.info = image.info, .level = lsm::kLevelMax, .record = RecordNo{1}});
+  encode(out, lsm::Placed{.info = image.info, .level = 1, .record = RecordNo{1}});
   server.set(format::segment_key(ref.where.start), std::move(value));
   const Extent rest{ref.where.end(), superblock.space.count - blocks};
   server.set(format::free_key(rest.start), format::encode_count(rest.count));

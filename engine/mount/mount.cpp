@@ -90,7 +90,7 @@ Task<Result<void>> Mount::Impl::read_volume() {
                            env_.device.block_count(), superblock_.device_blocks);
     co_return scoutfs::fail(Errc::no_space);
   }
-  segments_ = std::make_unique<lsm::SegmentCache>(env_.device, superblock_.fsid,
+  segments_ = std::make_unique<lsm::SegmentCache>(env_.scheduler, env_.device, superblock_.fsid,
                                                   options_.segment_cache_bytes);
   co_return Result<void>{};
 }

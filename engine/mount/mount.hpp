@@ -1,4 +1,5 @@
-// Mount: one node of the cluster, whole: quorum slot, server when it leads, store and filesystem.
+// Mount: one node of the cluster, whole: quorum slot, server when it leads, store and
+// filesystem.
 //
 // The two worlds (sim/ and node/) differ only in the Env they give it.
 #pragma once
@@ -38,17 +39,17 @@ struct MountOptions {
   HostId host;
   fs::Options fs;
 
-  TimeNs commit_interval_ns = kSecond;           // a transaction is committed at this age
-  std::uint64_t commit_bytes_max = 8u << 20;     // ... or at this size of dirty items
-  std::uint64_t dirty_bytes_max = 64u << 20;     // operations wait above this much unrecorded
-  std::uint64_t item_cache_bytes = 64u << 20;    // clean items
-  std::uint64_t segment_cache_bytes = 64u << 20; // segment blocks
-  std::size_t locks_max = 10'000;                // idle locks are given up above this many
-  std::uint64_t grant_blocks = 16'384;           // space asked for at once (64 MiB)
+  TimeNs commit_interval_ns = kSecond;            // a transaction is committed at this age
+  std::uint64_t commit_bytes_max = 8u << 20;      // ... or at this size of dirty items
+  std::uint64_t dirty_bytes_max = 64u << 20;      // operations wait above this much unrecorded
+  std::uint64_t item_cache_bytes = 64u << 20;     // clean items
+  std::uint64_t segment_cache_bytes = 64u << 20;  // segment blocks
+  std::size_t locks_max = 10'000;                 // idle locks are given up above this many
+  std::uint64_t grant_blocks = 16'384;            // space asked for at once (64 MiB)
   std::uint64_t segment_size_max = lsm::kSegmentSizeMax;
-  lsm::CompactionOptions compaction;             // used when this node leads
-  TimeNs heartbeat_ns = 200 * kMillisecond;      // quorum block and session
-  TimeNs silence_ns = 2 * kSecond;               // a peer this long silent counts as lost
+  lsm::CompactionOptions compaction;         // used when this node leads
+  TimeNs heartbeat_ns = 200 * kMillisecond;  // quorum block and session
+  TimeNs silence_ns = 2 * kSecond;           // a peer this long silent counts as lost
   TimeNs orphan_scan_ns = 10 * kSecond;
 };
 
@@ -86,9 +87,9 @@ class Mount {
 
   // Reads the superblock, takes a slot, finds or becomes the leader, joins. Returns when the
   // filesystem can be used; waits for a leader as long as it takes (waits_for in the status).
-  // Errors: corrupt, unsupported, wrong_volume (cluster name), busy (the slot is in use), invalid
-  // (listen address, slot), no_space (device shrunk), interrupted, those of the device. The text
-  // for the operator is in failure().
+  // Errors: corrupt, unsupported, wrong_volume (cluster name), busy (the slot is in use),
+  // invalid (listen address, slot), no_space (device shrunk), interrupted, those of the device.
+  // The text for the operator is in failure().
   Task<Result<void>> start(Cancellation* cancellation);
   const std::string& failure() const;
 
@@ -102,8 +103,8 @@ class Mount {
   // Called when the node can go on no longer (fenced, device lost): the mount answers errors.
   void set_on_failed(std::function<void(std::string why)> callback);
 
-  // Commits everything, gives everything back, leaves the slot. Errors: those of sync(); the mount
-  // is over in any case, and what could not be given back stays reserved.
+  // Commits everything, gives everything back, leaves the slot. Errors: those of sync(); the
+  // mount is over in any case, and what could not be given back stays reserved.
   Task<Result<void>> unmount();
 
   void check_invariants() const;

@@ -2,6 +2,8 @@
 
 #include <algorithm>
 
+#include "engine/lsm/compaction.hpp"
+
 namespace scoutfs::server {
 
 using format::Member;
@@ -370,11 +372,7 @@ void ServerState::abandon_job(JobId job) {
 
 void ServerState::move(lsm::SegmentRef ref, std::uint8_t to_level) {
   next_version();
-  lsm::Placed placed = displace(ref);
-  placed.level = to_level;
-  // Below level 0 an entry stores one interval (rule 15).
-  placed.info.coverage = {KeyRange{placed.info.first(), placed.info.last()}};
-  place(std::move(placed));
+  place(lsm::moved(displace(ref), to_level));
 }
 
 bool ServerState::free_replaced(Version oldest) {
