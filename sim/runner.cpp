@@ -1,0 +1,196 @@
+#include "sim/runner.hpp"
+
+#include <fmt/core.h>
+#include <poll.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+#include <algorithm>
+#include <csignal>
+#include <cstdio>
+#include <string>
+#include <vector>
+
+#include "engine/base/codec.hpp"
+#include "sim/verdict_codec.hpp"
+
+namespace scoutfs::sim {
+
+namespace {
+
+// What the assertion handler, a plain function, needs.
+RunConfig running;
+int verdict_pipe = -1;
+
+void write_all(int fd, std::string_view bytes) {
+  while (!bytes.empty()) {
+    const ssize_t written = ::write(fd, bytes.data(), bytes.size());
+    if (written <= 0) return;
+    bytes.remove_prefix(static_cast<std::size_t>(written));
+  }
+}
+
+void send_verdict(const Verdict& verdict) {
+  const std::string body = encode(verdict);
+  std::string frame;
+  Writer out(frame);
+  out.put(static_cast<std::uint32_t>(body.size()));
+  out.put_raw(body);
+  write_all(verdict_pipe, frame);
+}
+
+void on_assertion(const char* expression, std::source_location where) {
+  const std::string what =
+      fmt::format("{} at {}:{}", expression, where.file_name(), where.line());
+  if (verdict_pipe < 0) {
+    fmt::print(stderr, "seed {}: assertion: {}\nrepeat with: {} --verbose\n", running.seed,
+               what, replay_command(running));
+    return;
+  }
+  Verdict verdict;
+  verdict.seed = running.seed;
+  verdict.oracle = "assertion";
+  verdict.what = what;
+  send_verdict(verdict);
+}
+
+// A child, and the seeds it still has to run.
+struct Job {
+  pid_t pid = -1;
+  int fd = -1;
+  std::uint64_t next = 0;  // the seed whose verdict comes next
+  std::string received;
+  bool asserted = false;  // the verdict of the seed that ended it was told
+};
+
+class Range {
+ public:
+  Range(const RangeConfig& config, const std::function<bool(const Verdict&)>& on_verdict)
+      : config_(config), on_verdict_(on_verdict), jobs_(std::max(1U, config.jobs)) {}
+
+  void run() {
+    for (std::size_t i = 0; i < jobs_.size(); ++i) start(jobs_[i], config_.first + i);
+    while (!stopped_ && wait()) {
+    }
+    for (Job& job : jobs_) {
+      if (job.pid >= 0) ::kill(job.pid, SIGKILL);
+      finish(job);
+    }
+  }
+
+ private:
+  void start(Job& job, std::uint64_t first) {
+    job = Job{};
+    job.next = first;
+    int ends[2];
+    if (first > config_.last || ::pipe(ends) != 0) return;
+    job.pid = ::fork();
+    if (job.pid == 0) {
+      ::close(ends[0]);
+      verdict_pipe = ends[1];
+      run_child(first);
+    }
+    ::close(ends[1]);
+    job.fd = ends[0];
+  }
+
+  [[noreturn]] void run_child(std::uint64_t first) {
+    for (std::uint64_t seed = first; seed <= config_.last; seed += jobs_.size()) {
+      running = config_.run;
+      running.seed = seed;
+      set_assert_handler(on_assertion);
+      ::alarm(config_.seconds_per_seed);
+      send_verdict(run_seed(running));
+    }
+    ::_exit(0);
+  }
+
+  static int finish(Job& job) {
+    if (job.fd >= 0) ::close(job.fd);
+    int status = 0;
+    if (job.pid >= 0) ::waitpid(job.pid, &status, 0);
+    job.fd = -1;
+    job.pid = -1;
+    return status;
+  }
+
+  // Takes what the children have said. False when none is left.
+  bool wait() {
+    std::vector<pollfd> polls;
+    for (const Job& job : jobs_)
+      polls.push_back({.fd = job.fd, .events = POLLIN, .revents = 0});
+    bool any = false;
+    for (const Job& job : jobs_) any = any || job.fd >= 0;
+    if (!any) return false;
+    if (::poll(polls.data(), polls.size(), -1) < 0) return true;
+    for (std::size_t i = 0; i < jobs_.size() && !stopped_; ++i) {
+      if (polls[i].fd >= 0 && polls[i].revents != 0) take(jobs_[i]);
+    }
+    return true;
+  }
+
+  void take(Job& job) {
+    char buffer[65'536];
+    const ssize_t size = ::read(job.fd, buffer, sizeof buffer);
+    if (size > 0) {
+      job.received.append(buffer, static_cast<std::size_t>(size));
+      while (!stopped_ && take_verdict(job)) {
+      }
+      return;
+    }
+    const int status = finish(job);
+    const std::uint64_t seed = job.next;
+    if (WIFEXITED(status) && WEXITSTATUS(status) == 0) return;
+    // It died. A failed assertion has had its verdict; anything else gets one here.
+    if (!job.asserted) {
+      Verdict verdict;
+      verdict.seed = seed;
+      verdict.oracle = "process";
+      verdict.what = WIFSIGNALED(status) && WTERMSIG(status) == SIGALRM
+                         ? "took too long"
+                         : fmt::format("ended with wait status {}", status);
+      tell(verdict);
+    }
+    start(job, seed + jobs_.size());
+  }
+
+  bool take_verdict(Job& job) {
+    if (job.received.size() < 4) return false;
+    const auto size = load_little<std::uint32_t>(job.received.data());
+    if (job.received.size() < 4 + size) return false;
+    const Result<Verdict> verdict =
+        decode_verdict(std::string_view(job.received).substr(4, size));
+    SCOUTFS_ASSERT(verdict.has_value());
+    job.received.erase(0, 4 + size);
+    if (verdict->oracle == "assertion") {
+      job.asserted = true;
+    } else {
+      job.next += jobs_.size();
+    }
+    tell(*verdict);
+    return true;
+  }
+
+  void tell(const Verdict& verdict) {
+    if (!on_verdict_(verdict)) stopped_ = true;
+  }
+
+  const RangeConfig& config_;
+  const std::function<bool(const Verdict&)>& on_verdict_;
+  std::vector<Job> jobs_;
+  bool stopped_ = false;
+};
+
+}  // namespace
+
+void run_seeds(const RangeConfig& config,
+               const std::function<bool(const Verdict&)>& on_verdict) {
+  Range(config, on_verdict).run();
+}
+
+void report_assertions_of(const RunConfig& config) {
+  running = config;
+  set_assert_handler(on_assertion);
+}
+
+}  // namespace scoutfs::sim

@@ -1,0 +1,26 @@
+// Runner: many seeds, in processes of their own, so that a failed assertion ends only its seed.
+#pragma once
+
+#include <cstdint>
+#include <functional>
+
+#include "sim/run.hpp"
+
+namespace scoutfs::sim {
+
+struct RangeConfig {
+  RunConfig run;  // but for the seed
+  std::uint64_t first = 1, last = 1;
+  unsigned jobs = 1;                // processes at a time
+  unsigned seconds_per_seed = 300;  // of real time; longer is a failure
+};
+
+// Runs every seed of the range and tells each verdict as it comes; the order varies if jobs
+// > 1. Stops early when `on_verdict` returns false.
+void run_seeds(const RangeConfig& config,
+               const std::function<bool(const Verdict&)>& on_verdict);
+
+// From now on a failed assertion prints the seed that was running and how to repeat it.
+void report_assertions_of(const RunConfig& config);
+
+}  // namespace scoutfs::sim

@@ -1,0 +1,202 @@
+#include "sim/judge.hpp"
+
+#include "tests/test.hpp"
+
+namespace scoutfs::sim {
+namespace {
+
+constexpr std::uint32_t kFile = format::kTypeRegular | 0644;
+
+// An engine that does what the test says.
+struct Court {
+  EventQueue events;
+  Trace trace;
+  OracleBoard board;
+  Judge judge{events, trace, board, 0755};
+
+  Outcome created(Ino ino, std::uint32_t nlink = 1) {
+    Outcome outcome;
+    fs::Attributes attributes;
+    attributes.ino = ino;
+    attributes.inode.mode = kFile;
+    attributes.inode.nlink = nlink;
+    outcome.attributes = attributes;
+    return outcome;
+  }
+  static Outcome failed(Errc error) {
+    Outcome outcome;
+    outcome.error = error;
+    return outcome;
+  }
+  void call(Life life, Operation op, TxnNo txn, const Outcome& outcome) {
+    Judge::Call call(judge, life, static_cast<unsigned>(life), std::move(op));
+    call.serialized(txn);
+    call.finish(outcome);
+  }
+  void create(Life life, const std::string& name, TxnNo txn, Ino ino) {
+    Operation op;
+    op.kind = OpKind::create;
+    op.ino = kRootIno;
+    op.name = name;
+    op.mode = kFile;
+    call(life, op, txn, created(ino));
+  }
+  void lookup(Life life, const std::string& name, const Outcome& outcome) {
+    Operation op;
+    op.kind = OpKind::lookup;
+    op.ino = kRootIno;
+    op.name = name;
+    call(life, op, TxnNo{}, outcome);
+  }
+  void sync(Life life) {
+    Operation op;
+    op.kind = OpKind::sync;
+    Judge::Call call(judge, life, 0, op);
+    call.finish({});
+  }
+  std::string oracle() const { return board.failed() ? board.failure()->oracle : ""; }
+};
+
+BOOST_AUTO_TEST_CASE(right_answers_pass) {
+  Court court;
+  court.create(1, "a", TxnNo{1}, Ino{10});
+  court.lookup(2, "a", court.created(Ino{10}));
+  court.lookup(2, "b", Court::failed(Errc::not_found));
+  BOOST_TEST(court.oracle() == "");
+}
+
+BOOST_AUTO_TEST_CASE(a_name_that_another_node_does_not_see_is_found_out) {
+  Court court;
+  court.create(1, "a", TxnNo{1}, Ino{10});
+  court.lookup(2, "a", Court::failed(Errc::not_found));
+  BOOST_TEST(court.oracle() == "answer");
+}
+
+BOOST_AUTO_TEST_CASE(another_inode_number_or_link_count_is_found_out) {
+  Court number;
+  number.create(1, "a", TxnNo{1}, Ino{10});
+  number.lookup(2, "a", number.created(Ino{11}));
+  BOOST_TEST(number.oracle() == "answer");
+  Court links;
+  links.create(1, "a", TxnNo{1}, Ino{10});
+  links.lookup(2, "a", links.created(Ino{10}, 2));
+  BOOST_TEST(links.oracle() == "answer");
+  Court twice;
+  twice.create(1, "a", TxnNo{1}, Ino{10});
+  twice.create(1, "b", TxnNo{1}, Ino{10});
+  BOOST_TEST(twice.oracle() == "answer");
+}
+
+BOOST_AUTO_TEST_CASE(
+    a_change_without_a_transaction_and_an_answer_without_an_instant_are_found_out) {
+  Court change;
+  change.create(1, "a", TxnNo{}, Ino{10});
+  BOOST_TEST(change.oracle() == "witness");
+  Court answer;
+  Operation op;
+  op.kind = OpKind::getattr;
+  op.ino = kRootIno;
+  Judge::Call call(answer.judge, 1, 0, op);
+  call.finish(answer.created(kRootIno));
+  BOOST_TEST(answer.oracle() == "witness");
+}
+
+BOOST_AUTO_TEST_CASE(a_crash_takes_back_what_was_not_recorded_and_no_more) {
+  Court court;
+  court.create(1, "kept", TxnNo{1}, Ino{10});
+  court.create(1, "lost", TxnNo{2}, Ino{11});
+  court.create(2, "other", TxnNo{1}, Ino{12});
+  court.judge.died(1);
+  court.judge.resolve(1, TxnNo{1});
+  BOOST_TEST(court.judge.lost() == 1);
+  // The other node's entry now has the position it was given in the log without the lost one.
+  BOOST_TEST(court.oracle() == "");
+  court.lookup(2, "kept", court.created(Ino{10}));
+  court.lookup(2, "lost", Court::failed(Errc::not_found));
+  BOOST_TEST(court.oracle() == "");
+}
+
+BOOST_AUTO_TEST_CASE(losing_what_was_synced_is_found_out) {
+  Court court;
+  court.create(1, "a", TxnNo{1}, Ino{10});
+  court.sync(1);
+  court.create(1, "b", TxnNo{2}, Ino{11});
+  court.judge.died(1);
+  Court fine;
+  court.judge.resolve(1, TxnNo{0});
+  BOOST_TEST(court.oracle() == "crash");
+}
+
+BOOST_AUTO_TEST_CASE(a_survivor_that_saw_what_was_lost_is_found_out) {
+  Court court;
+  court.create(1, "a", TxnNo{1}, Ino{10});
+  court.lookup(2, "a", court.created(Ino{10}));
+  court.judge.died(1);
+  court.judge.resolve(1, TxnNo{0});
+  BOOST_TEST(court.oracle() == "crash");
+}
+
+BOOST_AUTO_TEST_CASE(an_unlinked_file_lives_while_it_is_open_and_may_go_afterwards) {
+  Court court;
+  court.create(1, "a", TxnNo{1}, Ino{10});
+  Operation op;
+  op.kind = OpKind::open;
+  op.ino = Ino{10};
+  court.call(2, op, TxnNo{}, court.created(Ino{10}));
+  Operation unlink;
+  unlink.kind = OpKind::unlink;
+  unlink.ino = kRootIno;
+  unlink.name = "a";
+  court.call(1, unlink, TxnNo{2}, {});
+  op.kind = OpKind::getattr;
+  court.call(1, op, TxnNo{}, court.created(Ino{10}, 0));
+  BOOST_TEST(court.oracle() == "");
+  court.judge.closed(2, Ino{10});
+  court.call(1, op, TxnNo{}, Court::failed(Errc::not_found));
+  BOOST_TEST(court.oracle() == "");
+}
+
+BOOST_AUTO_TEST_CASE(an_open_file_that_goes_is_found_out) {
+  Court court;
+  court.create(1, "a", TxnNo{1}, Ino{10});
+  Operation op;
+  op.kind = OpKind::open;
+  op.ino = Ino{10};
+  court.call(2, op, TxnNo{}, court.created(Ino{10}));
+  Operation unlink;
+  unlink.kind = OpKind::unlink;
+  unlink.ino = kRootIno;
+  unlink.name = "a";
+  court.call(1, unlink, TxnNo{2}, {});
+  op.kind = OpKind::getattr;
+  court.call(2, op, TxnNo{}, Court::failed(Errc::not_found));
+  BOOST_TEST(court.oracle() == "answer");
+}
+
+BOOST_AUTO_TEST_CASE(a_seek_may_say_less_than_is_known_but_nothing_false) {
+  Court court;
+  court.create(1, "a", TxnNo{1}, Ino{10});
+  Operation write;
+  write.kind = OpKind::write;
+  write.ino = Ino{10};
+  write.offset = 8192;
+  write.data = "x";
+  Outcome wrote;
+  wrote.number = 8192;
+  court.call(1, write, TxnNo{1}, wrote);
+  Operation seek;
+  seek.kind = OpKind::seek;
+  seek.ino = Ino{10};
+  seek.seek = fs::Seek::data;
+  for (const std::uint64_t where : {0ULL, 4096ULL, 8192ULL}) {
+    Outcome outcome;
+    outcome.number = where;
+    court.call(1, seek, TxnNo{}, outcome);
+  }
+  BOOST_TEST(court.oracle() == "");
+  court.call(1, seek, TxnNo{}, Court::failed(Errc::no_such_position));
+  BOOST_TEST(court.oracle() == "answer");
+}
+
+}  // namespace
+}  // namespace scoutfs::sim
