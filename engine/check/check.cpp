@@ -19,6 +19,8 @@ namespace scoutfs::check {
 
 namespace {
 
+constexpr std::uint64_t kCacheBytes = 64u << 20;  // of a visit
+
 // Reads the server tree of `superblock`.
 Task<Result<void>> load_server_tree(Scheduler& scheduler, BlockDevice& device,
                                     format::Superblock superblock, std::uint64_t cache_bytes,
@@ -148,8 +150,8 @@ Task<Result<void>> visit_server_items(Scheduler& scheduler, BlockDevice& device,
     visit(key, value);
     return Result<void>{};
   };
-  co_return co_await load_server_tree(scheduler, device, std::move(superblock),
-                                      Options{}.cache_bytes, std::move(pass_on));
+  co_return co_await load_server_tree(scheduler, device, std::move(superblock), kCacheBytes,
+                                      std::move(pass_on));
 }
 
 Task<Result<void>> visit_items(Scheduler& scheduler, BlockDevice& device, VisitItem visit) {
@@ -167,8 +169,8 @@ Task<Result<void>> visit_items(Scheduler& scheduler, BlockDevice& device, VisitI
     server.add(key, value);
     return Result<void>{};
   };
-  SCOUTFS_CO_CHECK(co_await load_server_tree(scheduler, device, superblock,
-                                             Options{}.cache_bytes, std::move(add)));
+  SCOUTFS_CO_CHECK(
+      co_await load_server_tree(scheduler, device, superblock, kCacheBytes, std::move(add)));
   const std::uint64_t undecodable = report.problem_count;
   server.finish();
   report.problem_count = undecodable;  // only what hides items matters here

@@ -24,9 +24,10 @@ void check_copy(std::string_view image, Fsid fsid, std::uint16_t slot, std::uint
 
 Task<void> check_quorum_blocks(BlockDevice& device, const format::Superblock& superblock,
                                Problems& problems) {
+  constexpr BlockNo kFirst{format::kQuorumFirst};
   std::string image(2 * format::kSlotsMax * kBlockSize, '\0');
-  const Result<void> read = co_await device.read(BlockNo{format::kQuorumFirst},
-                                                 std::as_writable_bytes(std::span(image)));
+  const Result<void> read =
+      co_await device.read(kFirst, std::as_writable_bytes(std::span(image)));
   if (!read.has_value()) {
     problems.add("quorum-block", "the quorum blocks cannot be read: {}",
                  to_string(read.error().code));

@@ -86,6 +86,12 @@ const std::vector<Damage>& item_damages() {
        "two in a slot",
        {},
        [](Sample& s) { s.put_member(Rid{0x78}, member_of(Rid{0x78}, 0)); }},
+  };
+  return kDamages;
+}
+
+const std::vector<Damage>& owner_damages() {
+  static const std::vector<Damage> kDamages{
       {"grant-owner",
        "of nobody",
        {},
@@ -114,6 +120,12 @@ const std::vector<Damage>& item_damages() {
            p.info.coverage[0].last = s.segments[1].info.coverage[0].first;
          });
        }},
+  };
+  return kDamages;
+}
+
+const std::vector<Damage>& segment_damages() {
+  static const std::vector<Damage> kDamages{
       {"segment-count",
        "one too many",
        {},
@@ -197,6 +209,12 @@ const std::vector<Damage>& space_damages() {
          s.server_items[format::free_key(s.segments[1].info.ref.where.start)] =
              format::encode_count(1);
        }},
+  };
+  return kDamages;
+}
+
+const std::vector<Damage>& more_space_damages() {
+  static const std::vector<Damage> kDamages{
       {"space-overlap",
        "a job's output and a file",
        {},
@@ -243,12 +261,21 @@ const std::vector<Damage>& space_damages() {
 
 BOOST_AUTO_TEST_SUITE(server_damage)
 
-BOOST_AUTO_TEST_CASE(each_class_of_damage_to_server_items_and_segments_is_found) {
+BOOST_AUTO_TEST_CASE(each_class_of_damage_to_a_server_item_is_found) {
   for (const Damage& damage : item_damages()) expect_found(damage);
+}
+
+BOOST_AUTO_TEST_CASE(each_class_of_damage_to_owners_and_levels_is_found) {
+  for (const Damage& damage : owner_damages()) expect_found(damage);
+}
+
+BOOST_AUTO_TEST_CASE(each_class_of_damage_to_segments_is_found) {
+  for (const Damage& damage : segment_damages()) expect_found(damage);
 }
 
 BOOST_AUTO_TEST_CASE(each_class_of_damage_to_the_space_is_found) {
   for (const Damage& damage : space_damages()) expect_found(damage);
+  for (const Damage& damage : more_space_damages()) expect_found(damage);
 }
 
 BOOST_AUTO_TEST_CASE(a_segment_larger_than_any_is_not_read) {

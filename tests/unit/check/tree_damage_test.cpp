@@ -37,7 +37,7 @@ void change_extent(Sample& s, Ino ino, std::uint64_t first,
 // The position of the entry "report" in docs: the second.
 constexpr std::uint64_t kReportPosition = 3;
 
-const std::vector<Damage>& name_damages() {
+const std::vector<Damage>& item_damages() {
   static const std::vector<Damage> kDamages{
       {"item-key", "a zone nobody knows", [](Sample& s) { s.tree.items["\x7f"] = "x"; }},
       {"item-key", "an inode key with a tail",
@@ -70,6 +70,12 @@ const std::vector<Damage>& name_damages() {
       {"root", "no root", [](Sample& s) { drop(s, format::inode_key(kRootIno)); }},
       {"root", "the root hangs elsewhere",
        [](Sample& s) { s.tree.edit(kRootIno, [&](Inode& inode) { inode.parent = s.docs; }); }},
+  };
+  return kDamages;
+}
+
+const std::vector<Damage>& name_damages() {
+  static const std::vector<Damage> kDamages{
       {"name-key", "stored under another name",
        [](Sample& s) {
          s.tree.items[format::dirent_key(s.docs, "other")] =
@@ -118,6 +124,12 @@ const std::vector<Damage>& name_damages() {
          change_dirent(item(s, format::backref_key(s.report, s.docs, kReportPosition)),
                        [](format::Dirent& d) { d.name = "Report"; });
        }},
+  };
+  return kDamages;
+}
+
+const std::vector<Damage>& directory_damages() {
+  static const std::vector<Damage> kDamages{
       {"directory-size", "a byte too much",
        [](Sample& s) { s.tree.edit(s.docs, [](Inode& inode) { ++inode.size; }); }},
       {"directory-position", "the next position is in use",
@@ -142,6 +154,12 @@ const std::vector<Damage>& name_damages() {
        [](Sample& s) { s.tree.edit(s.report, [](Inode& inode) { ++inode.nlink; }); }},
       {"nlink", "of a directory",
        [](Sample& s) { s.tree.edit(s.docs, [](Inode& inode) { --inode.nlink; }); }},
+  };
+  return kDamages;
+}
+
+const std::vector<Damage>& index_damages() {
+  static const std::vector<Damage> kDamages{
       {"orphan", "no links and no orphan item",
        [](Sample& s) { drop(s, format::orphan_key(s.unlinked)); }},
       {"orphan", "an orphan item and links",
@@ -176,7 +194,7 @@ const std::vector<Damage>& name_damages() {
   return kDamages;
 }
 
-const std::vector<Damage>& content_damages() {
+const std::vector<Damage>& extent_damages() {
   static const std::vector<Damage> kDamages{
       {"item-value", "an extent of no blocks",
        [](Sample& s) {
@@ -216,6 +234,12 @@ const std::vector<Damage>& content_damages() {
        [](Sample& s) {
          s.tree.edit(s.archived, [](Inode& inode) { --inode.offline_blocks; });
        }},
+  };
+  return kDamages;
+}
+
+const std::vector<Damage>& data_damages() {
+  static const std::vector<Damage> kDamages{
       {"checksum-missing", "in the middle",
        [](Sample& s) { s.tree.set_checksum(s.report, 2, 0); }},
       {"checksum-missing", "the last ones",
@@ -249,6 +273,12 @@ const std::vector<Damage>& content_damages() {
          change_extent(s, s.note, 0,
                        [&](format::ExtentValue& e) { e.start = s.superblock.journal.start; });
        }},
+  };
+  return kDamages;
+}
+
+const std::vector<Damage>& other_damages() {
+  static const std::vector<Damage> kDamages{
       {"symlink", "no target", [](Sample& s) { drop(s, format::symlink_key(s.link)); }},
       {"symlink", "another length",
        [](Sample& s) { item(s, format::symlink_key(s.link)) = "docs"; }},
@@ -274,12 +304,32 @@ const std::vector<Damage>& content_damages() {
 
 BOOST_AUTO_TEST_SUITE(tree_damage)
 
-BOOST_AUTO_TEST_CASE(each_class_of_damage_to_names_and_the_index_is_found) {
+BOOST_AUTO_TEST_CASE(each_class_of_damage_to_an_item_is_found) {
+  for (const Damage& damage : item_damages()) expect_found(damage);
+}
+
+BOOST_AUTO_TEST_CASE(each_class_of_damage_to_names_is_found) {
   for (const Damage& damage : name_damages()) expect_found(damage);
 }
 
-BOOST_AUTO_TEST_CASE(each_class_of_damage_to_contents_is_found) {
-  for (const Damage& damage : content_damages()) expect_found(damage);
+BOOST_AUTO_TEST_CASE(each_class_of_damage_to_directories_is_found) {
+  for (const Damage& damage : directory_damages()) expect_found(damage);
+}
+
+BOOST_AUTO_TEST_CASE(each_class_of_damage_to_orphans_and_the_index_is_found) {
+  for (const Damage& damage : index_damages()) expect_found(damage);
+}
+
+BOOST_AUTO_TEST_CASE(each_class_of_damage_to_extents_is_found) {
+  for (const Damage& damage : extent_damages()) expect_found(damage);
+}
+
+BOOST_AUTO_TEST_CASE(each_class_of_damage_to_data_and_space_is_found) {
+  for (const Damage& damage : data_damages()) expect_found(damage);
+}
+
+BOOST_AUTO_TEST_CASE(each_class_of_damage_to_symlinks_attributes_and_counters_is_found) {
+  for (const Damage& damage : other_damages()) expect_found(damage);
 }
 
 BOOST_AUTO_TEST_CASE(one_missing_item_is_one_problem) {
