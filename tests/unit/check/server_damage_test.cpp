@@ -113,6 +113,15 @@ const std::vector<Damage>& owner_damages() {
        {},
        [](Sample& s) { change_segment(s, 2, [](lsm::Placed& p) { p.level = 2; }); }},
       {"level-overlap",
+       "one record, two segments",
+       {},
+       [](Sample& s) {
+         change_segment(s, 1, [&](lsm::Placed& p) {
+           p.level = 0;
+           p.record = s.segments[2].record;
+         });
+       }},
+      {"level-overlap",
        "the coverage says so",
        {},
        [](Sample& s) {
@@ -300,6 +309,33 @@ BOOST_AUTO_TEST_CASE(an_overlap_names_both_owners) {
   BOOST_TEST(report->problems.front().what ==
              fmt::format("blocks {} to {} belong to free space at {} and to a grant of rid 77",
                          start, start + 2, start));
+}
+
+BOOST_AUTO_TEST_CASE(an_extent_inside_another_is_one_overlap_and_no_leak) {
+  Sample sample;
+  sample.lay_out_all();
+  const BlockNo inside{sample.granted.start.value + 10};
+  sample.server_items[format::free_key(inside)] = format::encode_count(3);
+  sample.write();
+  const Result<Report> report = sample.check();
+  BOOST_REQUIRE(report.has_value());
+  BOOST_TEST(report->problem_count == 1U, all_of(*report));
+  BOOST_TEST(has(*report, "space-overlap"));
+}
+
+BOOST_AUTO_TEST_CASE(the_outputs_of_one_merge_share_a_record) {
+  Sample sample;
+  sample.lay_out_all();
+  for (const std::size_t index : {std::size_t{0}, std::size_t{1}}) {
+    change_segment(sample, index, [](lsm::Placed& p) {
+      p.level = 0;
+      p.record = RecordNo{1};
+    });
+  }
+  sample.write();
+  const Result<Report> report = sample.check();
+  BOOST_REQUIRE(report.has_value());
+  BOOST_TEST(report->clean(), all_of(*report));
 }
 
 BOOST_AUTO_TEST_CASE(a_dead_member_may_have_lost_its_slot_to_a_newcomer) {

@@ -244,6 +244,8 @@ const std::vector<Damage>& data_damages() {
        [](Sample& s) { s.tree.set_checksum(s.report, 2, 0); }},
       {"checksum-missing", "the last ones",
        [](Sample& s) { drop(s, format::checksum_key(s.report, 1)); }},
+      {"checksum-stray", "right behind an extent",
+       [](Sample& s) { s.tree.set_checksum(s.report, 5, 1); }},
       {"checksum-stray", "in a hole", [](Sample& s) { s.tree.set_checksum(s.report, 50, 1); }},
       {"checksum-stray", "behind the last extent",
        [](Sample& s) { s.tree.set_checksum(s.report, 900, 1); }},
@@ -330,6 +332,19 @@ BOOST_AUTO_TEST_CASE(each_class_of_damage_to_data_and_space_is_found) {
 
 BOOST_AUTO_TEST_CASE(each_class_of_damage_to_symlinks_attributes_and_counters_is_found) {
   for (const Damage& damage : other_damages()) expect_found(damage);
+}
+
+BOOST_AUTO_TEST_CASE(segments_are_read_again_only_to_find_a_reference_that_is_alone) {
+  std::uint64_t reads[2] = {};
+  for (const bool damaged : {false, true}) {
+    Sample sample;
+    if (damaged) drop(sample, format::readdir_key(sample.docs, kReportPosition));
+    sample.build();
+    const std::uint64_t before = sample.device.counters().reads;
+    BOOST_REQUIRE(sample.check().has_value());
+    reads[damaged ? 1 : 0] = sample.device.counters().reads - before;
+  }
+  BOOST_TEST(reads[1] == reads[0] + 3);  // the sample's segments
 }
 
 BOOST_AUTO_TEST_CASE(one_missing_item_is_one_problem) {
