@@ -97,14 +97,14 @@ Json scan(Side& side, const Settings& settings) {
 
 Json measure(std::unique_ptr<Side> (*make)(const Settings&), const Settings& settings) {
   Json out;
-  {
+  if (settings.phases.find("sorted") != std::string::npos) {
     std::vector<std::uint64_t> order(settings.item_count);
     std::iota(order.begin(), order.end(), 0);
     const auto side = make(settings);
     out["load_sorted"] = load(*side, settings, order);
     out["scan_sorted"] = scan(*side, settings);
   }
-  {
+  if (settings.phases.find("random") != std::string::npos) {
     const auto side = make(settings);
     out["load_random"] = load(*side, settings, shuffled(settings.item_count));
     out["scan_random"] = scan(*side, settings);
@@ -126,15 +126,15 @@ int main(int argc, char** argv) {
   app.add_option("--batch", settings.batch_size, "items of one durable batch");
   app.add_option("--reads", settings.read_count, "random reads");
   app.add_option("--cache", settings.cache_bytes, "bytes of block cache");
-  app.add_option("--level0-count", settings.level0_count,
-                 "segments of level 0 that start merging");
-  app.add_option("--level0-stop", settings.level0_stop,
-                 "segments of level 0 at which commits wait");
-  app.add_option("--level1-mib", settings.level1_mib, "size of level 1");
-  app.add_option("--fanout", settings.fanout, "ratio of sizes of levels");
-  app.add_option("--inputs-max", settings.inputs_max, "segments of one job");
+  std::uint64_t level1_mib = settings.compaction.level1_blocks >> 8;
+  app.add_option("--level0-count", settings.compaction.level0_count, "runs that start merging");
+  app.add_option("--level1-mib", level1_mib, "size of level 1");
+  app.add_option("--fanout", settings.compaction.fanout, "ratio of sizes of levels");
+  app.add_option("--inputs-max", settings.compaction.inputs_max, "segments of one job");
+  app.add_option("--phases", settings.phases, "which orders to load in: sorted,random");
   app.add_option("--only", only, "scoutfs or rocksdb");
   CLI11_PARSE(app, argc, argv);
+  settings.compaction.level1_blocks = level1_mib << 8;
 
   nlohmann::ordered_json out;
   out["items"] = settings.item_count;

@@ -57,7 +57,7 @@ class LsmSide : public Side {
         device_(settings.directory + "/lsm.image",
                 format::kFirstRegion + kJournalBlocks + kServerBlocks + kSpaceBlocks),
         space_(Extent{space_start(), kSpaceBlocks}),
-        picker_(options(settings)) {
+        picker_(settings.compaction) {
     cache_.emplace(scheduler_, device_, kFsid, settings.cache_bytes);
     run(DurableTree::create(scheduler_, device_, make_superblock(), Memtable()));
     open_tree();
@@ -106,15 +106,6 @@ class LsmSide : public Side {
  private:
   static BlockNo space_start() {
     return BlockNo{format::kFirstRegion + kJournalBlocks + kServerBlocks};
-  }
-  static CompactionOptions options(const Settings& settings) {
-    CompactionOptions out;
-    out.level0_count = settings.level0_count;
-    out.level0_stop = settings.level0_stop;
-    out.level1_blocks = settings.level1_mib << 8;
-    out.fanout = settings.fanout;
-    out.inputs_max = settings.inputs_max;
-    return out;
   }
   format::Superblock make_superblock() const {
     format::Superblock out;

@@ -10,6 +10,7 @@
 
 #include "engine/base/codec.hpp"
 #include "engine/base/hash.hpp"
+#include "engine/lsm/compaction.hpp"
 
 namespace scoutfs::bench {
 
@@ -22,11 +23,8 @@ struct Settings {
   std::uint64_t batch_size = 10'000;
   std::uint64_t read_count = 1'000'000;
   std::uint64_t cache_bytes = 2ULL << 30;
-  std::uint64_t level0_count = 4;
-  std::uint64_t level0_stop = 24;
-  std::uint64_t level1_mib = 16;
-  std::uint64_t fanout = 10;
-  std::uint64_t inputs_max = 24;
+  std::string phases = "sorted,random";
+  lsm::CompactionOptions compaction;
 };
 
 // Keys like those of a directory tree: a zone, an inode number, a type, a position and a hash.

@@ -79,22 +79,26 @@ Task<Result<std::vector<SegmentInfo>>> run_job(SegmentCache& cache, BlockDevice&
   AscendingSplits splits(job.splits);
   std::optional<SegmentBuilder> builder;
   while (true) {
-    SCOUTFS_CO_TRY(const std::optional<Change> item, co_await items.next());
+    // Borrowed until the next entry is asked for: also while a segment is written.
+    std::optional<EntryView> item = items.try_next();
+    if (!item.has_value()) {
+      SCOUTFS_CO_TRY(item, co_await items.next_view());
+    }
     if (!item.has_value()) break;
     if (splits.crossed_by(item->key) && builder.has_value()) {
       SCOUTFS_CO_CHECK(
           co_await write_output(device, fsid, *std::move(builder), space, outputs));
       builder.reset();
     }
-    if (!item->entry.has_value() && bottom.contains(item->key)) continue;
-    if (builder.has_value() && builder->add(item->key, item->entry)) continue;
+    if (!item->value.has_value() && bottom.contains(item->key)) continue;
+    if (builder.has_value() && builder->add_view(item->key, item->value)) continue;
     if (builder.has_value()) {
       SCOUTFS_CO_CHECK(
           co_await write_output(device, fsid, *std::move(builder), space, outputs));
     }
     builder.reset();
     builder.emplace(builder_options(job));
-    const bool added = builder->add(item->key, item->entry);
+    const bool added = builder->add_view(item->key, item->value);
     SCOUTFS_ASSERT(added);
   }
   if (builder.has_value()) {

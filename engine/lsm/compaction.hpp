@@ -40,12 +40,13 @@ struct Job {
 inline constexpr std::size_t kJobKeyMax = kKeySizeMax + 16;  // bytes
 
 struct CompactionOptions {
-  std::size_t level0_count = 4;            // start merging level 0 down at this many segments
-  std::size_t level0_stop = 24;            // back-pressure: commits wait at this many
-  std::uint64_t level1_blocks = 16u << 8;  // 16 MiB; each deeper level ten times more
+  // Level 0 is counted in runs: the segments of one record are one.
+  std::size_t level0_count = 10;           // start merging level 0 at this many
+  std::size_t level0_stop = 30;            // back-pressure: commits wait at this many
+  std::uint64_t level1_blocks = 64u << 8;  // 64 MiB; each deeper level ten times more
   std::uint64_t fanout = 10;
   // Segments of one job. What must go down with a single segment may be more.
-  std::size_t inputs_max = 24;
+  std::size_t inputs_max = 64;
   std::uint64_t segment_size_max = kSegmentSizeMax;  // bytes, whole blocks
 };
 

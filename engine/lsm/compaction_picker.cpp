@@ -3,10 +3,12 @@
 // The shape is good while level 0 has fewer than level0_count segments and each deeper level is
 // within its size. The level that exceeds its bound most, relatively, is worked on first.
 //
-//   level 0   A merge down takes the oldest segments it can, each after all older ones it
-//   overlaps,
-//             and what they overlap in level 1. Where that would rewrite much of level 1 for
-//             little of level 0, small segments of level 0 are merged among themselves first.
+//   level 0   Is counted in runs: segments of one record, which are the outputs of one merge. A
+//             merge down takes the oldest segments it can, each after all older ones it
+//             overlaps, and what they overlap in level 1. While that would rewrite much of
+//             level 1 for little of level 0, the newest runs become one instead: as many as are
+//             each no larger than all newer ones together. With n runs at most, n * n / 2
+//             commits are then merged once before they go down.
 //   level n   A run of neighbours and what they overlap in level n + 1. Runs continue where the
 //   last
 //             one ended, so that all keys get their turn.
@@ -41,6 +43,16 @@ bool overlaps(const Placed& a, const Placed& b) {
 bool overlaps_any(const Placed& placed, const Segments& others) {
   return std::ranges::any_of(
       others, [&placed](const Placed* other) { return overlaps(placed, *other); });
+}
+
+std::size_t level0_runs(const Manifest& manifest) {
+  std::size_t count = 0;
+  std::uint64_t last = 0;
+  for (const auto& [key, placed] : manifest.state().level0) {
+    if (count == 0 || key.first != last) ++count;
+    last = key.first;
+  }
+  return count;
 }
 
 KeyRange hull(const Placed& placed) {
@@ -79,7 +91,7 @@ struct CompactionPicker::State {
   std::optional<Move> move_from_level0() const;
   bool goes_down(const Placed& placed, std::size_t taken, Segments& below) const;
   std::vector<std::string> splits_of(const std::vector<KeyRange>& ranges) const;
-  Segments small_run() const;
+  Segments newest_runs() const;
   std::optional<Choice> pick_from(const Placed& start, JobId next);
   std::optional<Choice> pick_tidy(std::uint8_t level, JobId next);
   Segments tidy_run(Level::const_iterator start) const;
@@ -99,7 +111,7 @@ std::uint64_t CompactionPicker::State::level_blocks(std::uint8_t level) const {
 
 // How far a level is beyond its bound, in thousandths of the bound; 0 if it is not.
 std::uint64_t CompactionPicker::State::urgency(std::uint8_t level) const {
-  const std::uint64_t is = level == 0 ? manifest->count(0) : manifest->blocks(level);
+  const std::uint64_t is = level == 0 ? level0_runs(*manifest) : manifest->blocks(level);
   const std::uint64_t bound = level == 0 ? options.level0_count : level_blocks(level);
   if (level == 0 ? is < bound : is <= bound) return 0;
   return static_cast<std::uint64_t>(static_cast<unsigned __int128>(is) * 1000 / bound);
@@ -160,9 +172,10 @@ CompactionPicker::Choice CompactionPicker::State::pick_level0(JobId next) {
       below = std::move(more);
     }
   }
-  const bool crowded = manifest->count(0) >= 2 * options.level0_count;
-  if (above.empty() || (!crowded && blocks_of(above) < blocks_of(below) / 4)) {
-    if (const Segments run = small_run(); !run.empty()) return {make(next, run, {}, 0), {}};
+  const bool crowded = level0_runs(*manifest) >= 2 * options.level0_count;
+  if (above.empty() || (!crowded && blocks_of(above) < blocks_of(below) / 2)) {
+    if (const Segments runs = newest_runs(); !runs.empty())
+      return {make(next, runs, {}, 0), {}};
   }
   if (above.empty()) return {};
   return {make(next, above, below, 1), {}};
@@ -197,25 +210,31 @@ bool CompactionPicker::State::goes_down(const Placed& placed, std::size_t taken,
   return taken == 0 || taken + 1 + below.size() <= options.inputs_max;
 }
 
-// At least level0_count small segments of level 0, oldest first, that can become one: no
-// segment between two of them in age that stays overlaps an older one.
-Segments CompactionPicker::State::small_run() const {
-  const std::size_t least = std::max<std::size_t>(options.level0_count, 2);
-  Segments run;
-  for (auto it = tree().level0.rbegin(); it != tree().level0.rend(); ++it) {
-    const Placed& placed = *it->second;
-    if (small(placed) && reservations.open(placed)) {
-      run.push_back(&placed);
-      const bool full = run.size() == options.inputs_max || blocks_of(run) >= segment_blocks();
-      if (full && run.size() >= least) return run;
-      if (full) run.clear();
-    } else if (overlaps_any(placed, run)) {
-      if (run.size() >= least) return run;
-      run.clear();
+// The newest runs that are each no larger than all newer ones together, as far as other jobs do
+// not hold them; none if that makes no less of them than two, or a quarter of the bound.
+Segments CompactionPicker::State::newest_runs() const {
+  const Manifest::State::Level0& level0 = tree().level0;
+  Segments taken;
+  Segments held;  // by other jobs; older ones that they overlap stay
+  std::size_t run_count = 0;
+  for (auto it = level0.begin(); it != level0.end();) {
+    auto end = it;
+    Segments run;
+    for (; end != level0.end() && end->first.first == it->first.first; ++end) {
+      run.push_back(end->second);
     }
+    if (!taken.empty() && blocks_of(run) > blocks_of(taken)) break;
+    if (taken.size() + run.size() > options.inputs_max) break;
+    const std::size_t before = taken.size();
+    for (const Placed* placed : run) {
+      const bool open = reservations.open(*placed) && !overlaps_any(*placed, held);
+      (open ? taken : held).push_back(placed);
+    }
+    if (taken.size() > before) ++run_count;
+    it = end;
   }
-  if (run.size() < least) run.clear();
-  return run;
+  if (run_count < std::max<std::size_t>(options.level0_count / 4, 2)) return {};
+  return taken;
 }
 
 // Calls `attempt` with segments of the level, in key order from `from` on and around, until it
@@ -351,7 +370,7 @@ void CompactionPicker::reserve(const Job& job) {
 }
 
 bool CompactionPicker::level0_full(const Manifest& manifest) const {
-  return manifest.count(0) >= state_->options.level0_stop;
+  return level0_runs(manifest) >= state_->options.level0_stop;
 }
 
 std::uint64_t CompactionPicker::debt_blocks(const Manifest& manifest) const {

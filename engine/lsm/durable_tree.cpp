@@ -27,6 +27,7 @@ std::uint64_t size_share(const Superblock& superblock) {
 CompactionOptions options_for(const Superblock& superblock) {
   CompactionOptions options;
   options.segment_size_max = std::min<std::uint64_t>(kSegmentSizeMax, size_share(superblock));
+  options.level1_blocks = std::min(options.level1_blocks, superblock.server_area.count / 8);
   return options;
 }
 
