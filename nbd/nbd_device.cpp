@@ -2,11 +2,12 @@
 
 #include <fmt/core.h>
 #include <libnbd.h>
-#include <signal.h>
 
 #include <algorithm>
 #include <cerrno>
 #include <vector>
+
+#include "node/loop/helper_thread.hpp"
 
 namespace scoutfs::nbd {
 
@@ -280,9 +281,7 @@ Task<Result<void>> NbdDevice::reconnect() {
   if (connecting_.joinable()) connecting_.join();
   const OneShot<std::shared_ptr<Attempt>> answer(loop_.scheduler());
   connecting_ = std::jthread([this, answer, uri = uri_] {
-    sigset_t all;
-    sigfillset(&all);
-    pthread_sigmask(SIG_BLOCK, &all, nullptr);
+    node::block_signals();
     auto made = std::make_shared<Attempt>(attempt(uri));
     loop_.post([answer, made] { answer.set(made); });
   });

@@ -3,7 +3,6 @@
 #include <fcntl.h>
 #include <fmt/core.h>
 #include <linux/fs.h>
-#include <signal.h>
 #include <sys/ioctl.h>
 #include <sys/stat.h>
 #include <sys/uio.h>
@@ -13,6 +12,7 @@
 #include <cstring>
 
 #include "engine/async/sync.hpp"
+#include "node/loop/helper_thread.hpp"
 
 namespace scoutfs::node {
 
@@ -163,9 +163,7 @@ void FileDevice::submit(std::shared_ptr<Request> request) {
 }
 
 void FileDevice::serve() {
-  sigset_t all;
-  sigfillset(&all);
-  pthread_sigmask(SIG_BLOCK, &all, nullptr);
+  block_signals();
   while (true) {
     std::shared_ptr<Request> request;
     {

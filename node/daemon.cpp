@@ -1,0 +1,396 @@
+// One mount from start to end: device, engine, FUSE, and back.
+#include "node/daemon.hpp"
+
+#include <fcntl.h>
+#include <fmt/core.h>
+#include <signal.h>
+#include <sys/stat.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+#include <array>
+#include <cerrno>
+#include <cstring>
+#include <filesystem>
+#include <memory>
+
+#include "engine/async/sync.hpp"
+#include "node/admin_socket.hpp"
+#include "node/fuse_mount.hpp"
+#include "node/host_fencing.hpp"
+#include "node/loop/event_loop.hpp"
+#include "node/loop/log_sink.hpp"
+#include "node/metrics.hpp"
+#include "node/open_device.hpp"
+#include "node/status_json.hpp"
+#include "node/tcp_network.hpp"
+
+namespace scoutfs::node {
+
+namespace {
+
+constexpr TimeNs kPatience = 3 * kSecond;  // between two lines about what is waited for
+constexpr TimeNs kDetachGrace =
+    5 * kSecond;  // for processes to leave a mount that was detached
+constexpr TimeNs kMetricsInterval = kSecond;
+
+// Where the starter of a mount hears of it: its standard error, or a pipe from the daemon, line
+// by line: "wait TEXT", then "ok" or "error TEXT".
+class Progress {
+ public:
+  explicit Progress(UniqueFd pipe) : pipe_(std::move(pipe)) {}
+  void waits(std::string_view what) { say("wait", what); }
+  void failed(std::string_view why) { say("error", why); }
+  void mounted() {
+    if (pipe_) say("ok", "");
+    pipe_.reset();
+  }
+
+ private:
+  void say(std::string_view kind, std::string_view text) const {
+    const std::string line =
+        pipe_ ? fmt::format("{} {}\n", kind, text) : fmt::format("scoutfs: {}\n", text);
+    // Nobody listens any more: the mount goes on without.
+    [[maybe_unused]] const ssize_t written =
+        ::write(pipe_ ? pipe_.get() : STDERR_FILENO, line.data(), line.size());
+  }
+
+  UniqueFd pipe_;
+};
+
+class Daemon {
+ public:
+  Daemon(MountConfig config, LogSink log, Progress progress)
+      : config_(std::move(config)),
+        log_(std::move(log)),
+        progress_(std::move(progress)),
+        network_(loop_, log_),
+        fencing_(loop_.scheduler(), host_id()),
+        start_cancellation_(loop_.scheduler()),
+        changed_(loop_.scheduler()) {}
+
+  int run();
+
+ private:
+  Result<void> prepare(std::string& why);
+  Result<void> start_engine(std::string& why);
+  Result<void> start_services(std::string& why);
+  Task<Result<void>> start_watched();
+  Task<void> report_waiting(Event* started);
+  Task<void> serve();
+  Task<void> publish_metrics();
+  Task<int> finish();
+  void on_end_signal(const char* name);
+  std::optional<nlohmann::json> answer(const std::string& command) const;
+
+  MountConfig config_;
+  EventLoop loop_;
+  LogSink log_;
+  Progress progress_;
+  SystemRandom random_;
+  std::unique_ptr<BlockDevice> device_;
+  TcpNetwork network_;
+  HostFencing fencing_;
+  std::unique_ptr<Mount> mount_;
+  std::unique_ptr<FuseMount> fuse_;
+  std::unique_ptr<AdminSocket> admin_;
+  std::unique_ptr<Metrics> metrics_;
+  Cancellation start_cancellation_;
+  WaitQueue changed_;  // end_wanted_ or the state of fuse_
+  bool end_wanted_ = false;
+  bool stopped_ = false;
+  std::string failure_;  // why the engine cannot go on
+};
+
+Result<void> Daemon::prepare(std::string& why) {
+  struct stat info{};
+  if (stat(config_.directory.c_str(), &info) != 0) {
+    why = fmt::format("cannot mount on '{}': {}", config_.directory, std::strerror(errno));
+    return fail(Errc::not_found);
+  }
+  if (!S_ISDIR(info.st_mode)) {
+    why = fmt::format("cannot mount on '{}': it is not a directory", config_.directory);
+    return fail(Errc::not_directory);
+  }
+  // Before any helper thread is there to get them.
+  loop_.on_signal(SIGTERM, [this] { on_end_signal("SIGTERM"); });
+  loop_.on_signal(SIGINT, [this] { on_end_signal("SIGINT"); });
+  signal(SIGPIPE, SIG_IGN);
+  signal(SIGHUP, SIG_IGN);
+  SCOUTFS_TRY(device_, open_device(config_.device, loop_, why));
+  return {};
+}
+
+void Daemon::on_end_signal(const char* name) {
+  if (end_wanted_) {
+    log_.error("{} again: giving up what is not finished", name);
+    _exit(kMountFailed);
+  }
+  log_.info("{}: ending the mount", name);
+  end_wanted_ = true;
+  start_cancellation_.request();
+  changed_.wake_all();
+}
+
+Task<void> Daemon::report_waiting(Event* started) {
+  while (true) {
+    const bool over = co_await started->wait_until(loop_.clock().now_ns() + kPatience);
+    if (over) co_return;
+    const std::string what = mount_->status().waits_for;
+    if (!what.empty()) progress_.waits(fmt::format("waiting for {}", what));
+  }
+}
+
+Task<Result<void>> Daemon::start_watched() {
+  Event started(loop_.scheduler());
+  TaskScope scope(loop_.scheduler());
+  scope.spawn(report_waiting(&started));
+  const Result<void> result = co_await mount_->start(&start_cancellation_);
+  started.set();
+  co_await scope.drain();
+  co_return result;
+}
+
+Result<void> Daemon::start_engine(std::string& why) {
+  const Env env{.scheduler = loop_.scheduler(),
+                .clock = loop_.clock(),
+                .random = random_,
+                .device = *device_,
+                .network = network_,
+                .fencing = fencing_,
+                .log = log_};
+  config_.engine.host = host_id();
+  mount_ = std::make_unique<Mount>(env, config_.engine);
+  mount_->set_on_failed([this](const std::string& text) {
+    log_.error("the mount can go on no longer: {}", text);
+    failure_ = text;
+  });
+  const Result<void> result = loop_.run(start_watched());
+  if (!result.has_value()) {
+    why = mount_->failure().empty() ? std::string(to_string(result.error().code))
+                                    : mount_->failure();
+    why = fmt::format("cannot mount '{}': {}", config_.device, why);
+  }
+  return result;
+}
+
+Result<void> Daemon::start_services(std::string& why) {
+  const format::Superblock& volume = mount_->superblock();
+  const Rid rid = mount_->status().rid;
+  FuseOptions options;
+  options.directory = config_.directory;
+  options.device = config_.device;
+  options.local_locks = config_.local_locks;
+  options.info.fsid = volume.fsid.value;
+  options.info.rid = rid.value;
+  std::memcpy(options.info.uuid, volume.uuid.data(), sizeof(options.info.uuid));
+
+  std::error_code ignored;
+  std::filesystem::create_directories(config_.run_directory, ignored);
+  const std::string socket = fmt::format("{}/{}-{}.sock", config_.run_directory,
+                                         hex(volume.fsid.value), hex(rid.value));
+  auto admin = AdminSocket::open(
+      loop_, socket,
+      [this](const std::string& command, const nlohmann::json&) { return answer(command); },
+      why);
+  // A mount without one is of use all the same.
+  if (!admin.has_value()) {
+    log_.warn("no admin socket: {}", why);
+  } else {
+    admin_ = std::move(*admin);
+    if (socket.size() < sizeof(options.info.socket)) {
+      std::memcpy(options.info.socket, socket.data(), socket.size());
+    }
+  }
+  if (!config_.metrics_address.empty()) {
+    SCOUTFS_TRY(metrics_, Metrics::open(config_.metrics_address, hex(volume.fsid.value),
+                                        hex(rid.value), why));
+  }
+  SCOUTFS_TRY(fuse_, FuseMount::mount(loop_, log_, mount_->fs(), std::move(options), why));
+  fuse_->set_on_ended([this] { changed_.wake_all(); });
+  return {};
+}
+
+std::optional<nlohmann::json> Daemon::answer(const std::string& command) const {
+  if (command != "status") return std::nullopt;
+  const format::Superblock& volume = mount_->superblock();
+  nlohmann::json out{{"status", to_json(mount_->status())}};
+  out["fsid"] = hex(volume.fsid.value);
+  out["uuid"] = uuid_text(volume.uuid);
+  out["cluster"] = volume.cluster;
+  out["device"] = config_.device;
+  out["directory"] = config_.directory;
+  out["process"] = getpid();
+  out["failure"] = failure_;
+  out["requests"] = fuse_ == nullptr ? 0 : fuse_->requests();
+  out["requests_in_flight"] = fuse_ == nullptr ? 0 : fuse_->in_flight();
+  return out;
+}
+
+Task<void> Daemon::publish_metrics() {
+  while (!stopped_) {
+    MetricsSnapshot snapshot;
+    snapshot.status = mount_->status();
+    snapshot.requests = fuse_->requests();
+    snapshot.in_flight = fuse_->in_flight();
+    metrics_->publish(std::move(snapshot));
+    co_await changed_.wait(nullptr, loop_.clock().now_ns() + kMetricsInterval);
+  }
+}
+
+Task<void> Daemon::serve() {
+  TaskScope scope(loop_.scheduler());
+  if (metrics_ != nullptr) scope.spawn(publish_metrics());
+  while (!end_wanted_ && !fuse_->ended()) co_await changed_.wait();
+  if (!fuse_->ended()) {
+    fuse_->detach();
+    const TimeNs deadline = loop_.clock().now_ns() + kDetachGrace;
+    while (!fuse_->ended() && loop_.clock().now_ns() < deadline) {
+      co_await changed_.wait(nullptr, deadline);
+    }
+    if (!fuse_->ended())
+      log_.warn("processes still use the mount: they get errors from now on");
+  }
+  end_wanted_ = true;
+  stopped_ = true;
+  changed_.wake_all();
+  co_await scope.drain();
+}
+
+Task<int> Daemon::finish() {
+  co_await fuse_->finish();
+  const Result<void> result = co_await mount_->unmount();
+  if (!result.has_value()) {
+    log_.error("unmounted, but not everything could be made durable: {}",
+               to_string(result.error().code));
+    co_return kMountFailed;
+  }
+  log_.info("unmounted '{}'", config_.directory);
+  co_return kMountOk;
+}
+
+int Daemon::run() {
+  std::string why;
+  const auto give_up = [&] {
+    log_.error("{}", why);
+    progress_.failed(why);
+    return kMountFailed;
+  };
+  if (!prepare(why).has_value()) return give_up();
+  if (!start_engine(why).has_value()) return give_up();
+  if (!start_services(why).has_value()) {
+    const Result<void> ignored = loop_.run(mount_->unmount());
+    if (!ignored.has_value()) log_.error("unmount: {}", to_string(ignored.error().code));
+    return give_up();
+  }
+  log_.info("mounted '{}' on '{}'", config_.device, config_.directory);
+  progress_.mounted();
+  loop_.run(serve());
+  return loop_.run(finish());
+}
+
+// Errors have been printed.
+Result<LogSink> open_log(const MountConfig& config, bool background, Progress& progress) {
+  if (!config.log_file.empty()) {
+    Result<LogSink> log = LogSink::to_file(config.log_level, config.log_file);
+    if (!log.has_value()) {
+      progress.failed(fmt::format("cannot open the log file '{}': {}", config.log_file,
+                                  std::strerror(errno)));
+    }
+    return log;
+  }
+  if (background) return LogSink::to_syslog(config.log_level, "scoutfs");
+  return LogSink(config.log_level);
+}
+
+int run(MountConfig config, UniqueFd pipe) {
+  const bool background = static_cast<bool>(pipe);
+  Progress progress(std::move(pipe));
+  Result<LogSink> log = open_log(config, background, progress);
+  if (!log.has_value()) return kMountFailed;
+  return Daemon(std::move(config), std::move(*log), std::move(progress)).run();
+}
+
+volatile sig_atomic_t daemon_process = 0;
+
+void pass_on(int) {
+  if (daemon_process > 0) kill(daemon_process, SIGTERM);
+}
+
+// Prints what the daemon says until it has mounted or failed; returns the exit code.
+int follow(UniqueFd pipe) {
+  std::string text;
+  std::array<char, 4096> buffer;
+  while (true) {
+    const ssize_t got = ::read(pipe.get(), buffer.data(), buffer.size());
+    if (got < 0 && errno == EINTR) continue;
+    if (got <= 0) break;
+    text.append(buffer.data(), static_cast<std::size_t>(got));
+    for (std::size_t end = text.find('\n'); end != std::string::npos; end = text.find('\n')) {
+      const std::string line = text.substr(0, end);
+      text.erase(0, end + 1);
+      const std::string rest = line.substr(std::min(line.size(), line.find(' ') + 1));
+      if (line.starts_with("ok")) return kMountOk;
+      fmt::print(stderr, "scoutfs: {}\n", rest);
+      if (line.starts_with("error")) return kMountFailed;
+    }
+  }
+  fmt::print(stderr, "scoutfs: the daemon ended before it had mounted\n");
+  return kMountFailed;
+}
+
+void leave_terminal() {
+  setsid();
+  [[maybe_unused]] const int moved = chdir("/");
+  const int null = ::open("/dev/null", O_RDWR | O_CLOEXEC);
+  for (const int fd : {STDIN_FILENO, STDOUT_FILENO, STDERR_FILENO}) dup2(null, fd);
+  if (null > STDERR_FILENO) ::close(null);
+}
+
+// A daemon's directory is the root: what the operator named must mean the same there.
+void make_absolute(std::string& path) {
+  std::error_code error;
+  const std::filesystem::path absolute = std::filesystem::absolute(path, error);
+  if (!error) path = absolute.lexically_normal().string();
+}
+
+void make_absolute(MountConfig& config) {
+  make_absolute(config.directory);
+  if (!is_nbd_uri(config.device)) make_absolute(config.device);
+  if (!config.log_file.empty()) make_absolute(config.log_file);
+  make_absolute(config.run_directory);
+}
+
+}  // namespace
+
+int run_mount(MountConfig config) {
+  make_absolute(config);
+  return run(std::move(config), UniqueFd());
+}
+
+int daemonize_and_run(MountConfig config) {
+  make_absolute(config);
+  std::array<int, 2> ends{};
+  if (pipe2(ends.data(), O_CLOEXEC) != 0) {
+    fmt::print(stderr, "scoutfs: cannot make a pipe: {}\n", std::strerror(errno));
+    return kMountFailed;
+  }
+  UniqueFd out(ends[0]), in(ends[1]);
+  const pid_t child = fork();
+  if (child < 0) {
+    fmt::print(stderr, "scoutfs: cannot fork: {}\n", std::strerror(errno));
+    return kMountFailed;
+  }
+  if (child == 0) {
+    out.reset();
+    leave_terminal();
+    _exit(run(std::move(config), std::move(in)));
+  }
+  in.reset();
+  daemon_process = child;
+  signal(SIGINT, pass_on);
+  signal(SIGTERM, pass_on);
+  return follow(std::move(out));
+}
+
+}  // namespace scoutfs::node

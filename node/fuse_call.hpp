@@ -1,0 +1,76 @@
+// One request of the kernel, from its arrival to its answer.
+#pragma once
+
+#define FUSE_USE_VERSION 35
+#include <fuse_lowlevel.h>
+#include <sys/statvfs.h>
+
+#include <string_view>
+
+#include "engine/fs/filesystem.hpp"
+#include "node/fuse_mount.hpp"
+
+namespace scoutfs::node {
+
+struct FuseCallTag;
+
+// Lives in the coroutine that serves the request. Answers it exactly once: with EIO if the
+// coroutine is destroyed first. A signal to the process that waits cancels the call.
+class FuseCall : public ListHook<FuseCallTag> {
+ public:
+  FuseCall(FuseMount& mount, fuse_req_t request);
+  FuseCall(const FuseCall&) = delete;
+  FuseCall& operator=(const FuseCall&) = delete;
+  ~FuseCall();
+
+  fs::Context context();
+  bool by_root() const { return uid_ == 0; }
+  void cancel() { cancellation_.request(); }
+  fs::FileSystem& filesystem() { return mount_.filesystem(); }
+  FuseMount& mount() { return mount_; }
+
+  // Each answers; the call is over. 0 is success.
+  void error(int number);
+  void error(const Error& error);
+  void done(const Result<void>& result);
+  void entry(const Result<fs::Attributes>& result);
+  void attributes(const Result<fs::Attributes>& result);
+  void bytes(std::string_view bytes);
+  void text(const Result<std::string>& result);  // of a symlink
+  // False: nobody waits for the file any more; the caller closes it.
+  [[nodiscard]] bool opened(const fuse_file_info& info);
+  [[nodiscard]] bool created(const fs::Attributes& found, const fuse_file_info& info);
+  void written(std::size_t size);
+  void space(const struct statvfs& info);
+  void xattr_size(std::size_t size);
+  void position(std::uint64_t offset);
+  void ioctl(const void* answer, std::size_t size);
+
+  // For fuse_add_direntry().
+  fuse_req_t request() const { return request_; }
+
+ private:
+  fuse_req_t take();
+
+  FuseMount& mount_;
+  fuse_req_t request_;
+  Cancellation cancellation_;
+  std::uint32_t uid_;
+  std::uint32_t gid_;
+};
+
+inline FuseMount& mount_of(fuse_req_t request) {
+  return *static_cast<FuseMount*>(fuse_req_userdata(request));
+}
+
+struct stat to_stat(const fs::Attributes& attributes);
+
+// Each fills in its part of the table.
+void add_tree_operations(fuse_lowlevel_ops& operations);
+void add_file_operations(fuse_lowlevel_ops& operations);
+void add_attribute_operations(fuse_lowlevel_ops& operations);
+void add_ioctl_operation(fuse_lowlevel_ops& operations);
+// File locks that nobody can take.
+void add_lock_refusals(fuse_lowlevel_ops& operations);
+
+}  // namespace scoutfs::node

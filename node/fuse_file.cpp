@@ -1,0 +1,183 @@
+// Requests about the contents of files: open, read, write, allocate, seek, make durable.
+#include <fcntl.h>
+#include <linux/falloc.h>
+#include <unistd.h>
+
+#include <memory>
+
+#include "node/fuse_call.hpp"
+
+namespace scoutfs::node {
+
+namespace {
+
+// Empties the file an open with O_TRUNC found.
+Task<Result<void>> truncate(FuseMount* mount, fs::Context context, Ino ino) {
+  fs::SetAttributes changes;
+  changes.size = 0;
+  const auto done = co_await mount->filesystem().setattr(context, ino, changes);
+  if (!done.has_value()) co_return std::unexpected(done.error());
+  co_return Result<void>{};
+}
+
+Task<void> open_file(FuseMount* mount, fuse_req_t request, Ino ino, fuse_file_info info) {
+  FuseCall call(*mount, request);
+  const auto found = co_await mount->filesystem().open(call.context(), ino);
+  if (!found.has_value()) co_return call.error(found.error());
+  mount->opened(ino);
+  if ((info.flags & O_TRUNC) != 0) {
+    const auto done = co_await truncate(mount, call.context(), ino);
+    if (!done.has_value()) {
+      mount->closed(ino);
+      co_return call.error(done.error());
+    }
+  }
+  info.direct_io = 1;
+  if (!call.opened(info)) mount->closed(ino);
+}
+
+Task<void> create_file(FuseMount* mount, fuse_req_t request, Ino dir, std::string name,
+                       fs::NewNode node, fuse_file_info info) {
+  FuseCall call(*mount, request);
+  const auto made = co_await mount->filesystem().create_open(call.context(), dir,
+                                                             std::move(name), std::move(node));
+  // Somebody was faster. The kernel looks again when it is told that what it knew is stale, and
+  // then opens what is there with the checks that takes.
+  const bool there = failed_with(made, Errc::exists) && (info.flags & O_EXCL) == 0;
+  if (there) co_return call.error(ESTALE);
+  if (!made.has_value()) co_return call.error(made.error());
+  mount->opened(made->ino);
+  info.direct_io = 1;
+  if (!call.created(*made, info)) mount->closed(made->ino);
+}
+
+Task<void> read_file(FuseMount* mount, fuse_req_t request, Ino ino, std::size_t size,
+                     std::uint64_t offset) {
+  FuseCall call(*mount, request);
+  const auto buffer = std::make_unique_for_overwrite<std::byte[]>(size);
+  const std::span<std::byte> out(buffer.get(), size);
+  const auto got = co_await mount->filesystem().read(call.context(), ino, offset, out);
+  if (!got.has_value()) co_return call.error(got.error());
+  call.bytes(std::string_view(reinterpret_cast<const char*>(buffer.get()), *got));
+}
+
+// A write by somebody who may not keep them takes the set-id bits of the file away first.
+Task<Result<void>> clear_set_id(FuseMount* mount, fs::Context context, Ino ino) {
+  SCOUTFS_CO_TRY(const auto found, co_await mount->filesystem().getattr(context, ino));
+  if ((found.inode.mode & (S_ISUID | S_ISGID)) == 0) co_return Result<void>{};
+  fs::SetAttributes changes;
+  changes.kill_suid = true;
+  const auto done = co_await mount->filesystem().setattr(context, ino, changes);
+  if (!done.has_value()) co_return std::unexpected(done.error());
+  co_return Result<void>{};
+}
+
+Task<void> write_file(FuseMount* mount, fuse_req_t request, Ino ino, std::string data,
+                      std::optional<std::uint64_t> offset, bool kills_set_id) {
+  FuseCall call(*mount, request);
+  if (kills_set_id) {
+    const auto cleared = co_await clear_set_id(mount, call.context(), ino);
+    if (!cleared.has_value()) co_return call.error(cleared.error());
+  }
+  const std::size_t size = data.size();
+  const auto at =
+      co_await mount->filesystem().write(call.context(), ino, offset, std::move(data));
+  if (!at.has_value()) co_return call.error(at.error());
+  call.written(size);
+}
+
+Task<void> allocate(FuseMount* mount, fuse_req_t request, Ino ino, fs::FallocateMode mode,
+                    std::uint64_t offset, std::uint64_t length) {
+  FuseCall call(*mount, request);
+  const auto done =
+      co_await mount->filesystem().fallocate(call.context(), ino, mode, offset, length);
+  call.done(done);
+}
+
+Task<void> seek(FuseMount* mount, fuse_req_t request, Ino ino, std::uint64_t offset,
+                fs::Seek what) {
+  FuseCall call(*mount, request);
+  const auto found = co_await mount->filesystem().seek(call.context(), ino, offset, what);
+  if (!found.has_value()) co_return call.error(found.error());
+  call.position(*found);
+}
+
+Task<void> sync(FuseMount* mount, fuse_req_t request) {
+  FuseCall call(*mount, request);
+  const auto done = co_await mount->filesystem().sync(call.context());
+  call.done(done);
+}
+
+void on_write(fuse_req_t request, fuse_ino_t ino, const char* bytes, std::size_t size,
+              off_t offset, fuse_file_info* info) {
+  FuseMount& mount = mount_of(request);
+  std::optional<std::uint64_t> at;
+  if ((info->flags & O_APPEND) == 0) at = static_cast<std::uint64_t>(offset);
+  mount.spawn(write_file(&mount, request, Ino{ino}, std::string(bytes, size), at,
+                         mount.kills_set_id()));
+}
+
+void on_allocate(fuse_req_t request, fuse_ino_t ino, int mode, off_t offset, off_t length,
+                 fuse_file_info*) {
+  if ((mode & ~(FALLOC_FL_KEEP_SIZE | FALLOC_FL_PUNCH_HOLE)) != 0) {
+    fuse_reply_err(request, EOPNOTSUPP);
+    return;
+  }
+  const fs::FallocateMode kind{.keep_size = (mode & FALLOC_FL_KEEP_SIZE) != 0,
+                               .punch_hole = (mode & FALLOC_FL_PUNCH_HOLE) != 0};
+  FuseMount& mount = mount_of(request);
+  mount.spawn(allocate(&mount, request, Ino{ino}, kind, static_cast<std::uint64_t>(offset),
+                       static_cast<std::uint64_t>(length)));
+}
+
+void on_seek(fuse_req_t request, fuse_ino_t ino, off_t offset, int whence, fuse_file_info*) {
+  if (whence != SEEK_DATA && whence != SEEK_HOLE) {
+    fuse_reply_err(request, EINVAL);
+    return;
+  }
+  FuseMount& mount = mount_of(request);
+  mount.spawn(seek(&mount, request, Ino{ino}, static_cast<std::uint64_t>(offset),
+                   whence == SEEK_DATA ? fs::Seek::data : fs::Seek::hole));
+}
+
+void on_create(fuse_req_t request, fuse_ino_t dir, const char* name, mode_t mode,
+               fuse_file_info* info) {
+  fs::NewNode node{
+      .mode = (mode & ~format::kTypeMask) | format::kTypeRegular, .rdev = 0, .target = {}};
+  FuseMount& mount = mount_of(request);
+  mount.spawn(create_file(&mount, request, Ino{dir}, name, std::move(node), *info));
+}
+
+// One answer for both: everything of the mount is made durable together.
+void on_sync(fuse_req_t request, fuse_ino_t, int, fuse_file_info*) {
+  FuseMount& mount = mount_of(request);
+  mount.spawn(sync(&mount, request));
+}
+
+}  // namespace
+
+// There is no flush: a write is in the filesystem when it is answered, so closing has nothing
+// to say. The kernel learns that from the first one and asks no more.
+void add_file_operations(fuse_lowlevel_ops& operations) {
+  operations.open = [](fuse_req_t request, fuse_ino_t ino, fuse_file_info* info) {
+    FuseMount& mount = mount_of(request);
+    mount.spawn(open_file(&mount, request, Ino{ino}, *info));
+  };
+  operations.create = on_create;
+  operations.read = [](fuse_req_t request, fuse_ino_t ino, std::size_t size, off_t offset,
+                       fuse_file_info*) {
+    FuseMount& mount = mount_of(request);
+    mount.spawn(read_file(&mount, request, Ino{ino}, size, static_cast<std::uint64_t>(offset)));
+  };
+  operations.write = on_write;
+  operations.release = [](fuse_req_t request, fuse_ino_t ino, fuse_file_info*) {
+    mount_of(request).closed(Ino{ino});
+    fuse_reply_err(request, 0);
+  };
+  operations.fsync = on_sync;
+  operations.fsyncdir = on_sync;
+  operations.fallocate = on_allocate;
+  operations.lseek = on_seek;
+}
+
+}  // namespace scoutfs::node

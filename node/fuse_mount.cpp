@@ -1,0 +1,208 @@
+#include "node/fuse_mount.hpp"
+
+#include <fcntl.h>
+#include <fmt/core.h>
+#include <linux/fuse.h>
+#include <sys/mount.h>
+
+#include <array>
+#include <cerrno>
+#include <cstdarg>
+#include <cstdio>
+#include <cstdlib>
+#include <cstring>
+
+#include "node/fuse_call.hpp"
+#include "node/loop/helper_thread.hpp"
+
+namespace scoutfs::node {
+
+namespace {
+
+constexpr int kRequestsPerTurn = 64;  // before coroutines and other files have their turn
+
+// With the kernel's default of 12, parked reads of a few files hold up everybody's writes.
+constexpr unsigned kBackgroundMax = 4096;
+
+void on_init(void*, fuse_conn_info* connection) {
+  connection->max_write = fs::FileSystem::kWriteMax;
+  connection->max_background = kBackgroundMax;
+  connection->congestion_threshold = kBackgroundMax / 4 * 3;
+  connection->time_gran = 1;
+  const unsigned wanted = FUSE_CAP_ASYNC_READ | FUSE_CAP_ASYNC_DIO | FUSE_CAP_ATOMIC_O_TRUNC |
+                          FUSE_CAP_PARALLEL_DIROPS | FUSE_CAP_IOCTL_DIR;
+  // Caches that assume one node, clearing of set-id bits that the library does not pass on, and
+  // copies through pipes, which gain nothing.
+  const unsigned unwanted = FUSE_CAP_WRITEBACK_CACHE | FUSE_CAP_READDIRPLUS |
+                            FUSE_CAP_READDIRPLUS_AUTO | FUSE_CAP_AUTO_INVAL_DATA |
+                            FUSE_CAP_HANDLE_KILLPRIV | FUSE_CAP_SPLICE_READ |
+                            FUSE_CAP_SPLICE_WRITE | FUSE_CAP_SPLICE_MOVE;
+  connection->want = (connection->want | (connection->capable & wanted)) & ~unwanted;
+}
+
+fuse_lowlevel_ops operations(bool local_locks) {
+  fuse_lowlevel_ops table{};
+  table.init = on_init;
+  add_tree_operations(table);
+  add_file_operations(table);
+  add_attribute_operations(table);
+  add_ioctl_operation(table);
+  if (!local_locks) add_lock_refusals(table);
+  return table;
+}
+
+// Options of mount(2), in the library's syntax.
+std::string mount_options(const FuseOptions& options) {
+  char* text = nullptr;
+  for (const char* option : {"suid", "dev", "allow_other", "default_permissions"}) {
+    fuse_opt_add_opt(&text, option);
+  }
+  fuse_opt_add_opt(&text, "subtype=scoutfs");
+  fuse_opt_add_opt_escaped(&text, ("fsname=" + options.device).c_str());
+  std::string out(text == nullptr ? "" : text);
+  std::free(text);
+  return out;
+}
+
+// The library says why only through its log. Mounts start one at a time, on the loop's thread.
+std::string& library_message() {
+  static std::string message;
+  return message;
+}
+
+void keep_message(fuse_log_level, const char* format, va_list arguments) {
+  std::array<char, 512> text{};
+  std::vsnprintf(text.data(), text.size(), format, arguments);
+  std::string& message = library_message();
+  message = text.data();
+  while (message.ends_with('\n')) message.pop_back();
+}
+
+}  // namespace
+
+// What one read of the session's descriptor fills; the library allocates the memory.
+struct FuseMount::Buffer : fuse_buf {
+  Buffer() : fuse_buf{} {}
+  Buffer(const Buffer&) = delete;
+  Buffer& operator=(const Buffer&) = delete;
+  ~Buffer() { std::free(mem); }
+
+  // True if a WRITE in it must clear the file's set-id bits. The library drops that flag.
+  bool kills_set_id() const {
+    fuse_in_header header{};
+    fuse_write_in write{};
+    if (size < sizeof(header) + sizeof(write)) return false;
+    std::memcpy(&header, mem, sizeof(header));
+    if (header.opcode != FUSE_WRITE) return false;
+    std::memcpy(&write, static_cast<const char*>(mem) + sizeof(header), sizeof(write));
+    return (write.write_flags & FUSE_WRITE_KILL_SUIDGID) != 0;
+  }
+};
+
+void FuseMount::Destroyed::operator()(fuse_session* session) const {
+  fuse_session_destroy(session);
+}
+
+FuseMount::FuseMount(EventLoop& loop, Log& log, fs::FileSystem& filesystem, FuseOptions options)
+    : loop_(loop),
+      log_(log),
+      filesystem_(filesystem),
+      options_(std::move(options)),
+      buffer_(std::make_unique<Buffer>()),
+      scope_(loop.scheduler()) {}
+
+FuseMount::~FuseMount() {
+  watch_.reset();
+  close_session();
+}
+
+void FuseMount::close_session() {
+  if (session_ == nullptr) return;
+  // Where it is out of the tree already, another mount may be in its place.
+  if (!ended_ && !detaching_.joinable()) fuse_session_unmount(session_.get());
+  session_.reset();
+}
+
+Result<std::unique_ptr<FuseMount>> FuseMount::mount(EventLoop& loop, Log& log,
+                                                    fs::FileSystem& filesystem,
+                                                    FuseOptions options, std::string& why) {
+  std::unique_ptr<FuseMount> mount(new FuseMount(loop, log, filesystem, std::move(options)));
+  SCOUTFS_CHECK(mount->start(why));
+  return mount;
+}
+
+Result<void> FuseMount::start(std::string& why) {
+  std::string program = "scoutfs";
+  std::string flag = "-o";
+  std::string text = mount_options(options_);
+  char* arguments[] = {program.data(), flag.data(), text.data(), nullptr};
+  fuse_args parsed = FUSE_ARGS_INIT(3, arguments);
+  const fuse_lowlevel_ops table = operations(options_.local_locks);
+  fuse_set_log_func(keep_message);
+  fuse_session* session = fuse_session_new(&parsed, &table, sizeof(table), this);
+  fuse_opt_free_args(&parsed);
+  if (session == nullptr) {
+    why = fmt::format("cannot set up a FUSE session: {}", library_message());
+    return fail(Errc::io_error);
+  }
+  if (fuse_session_mount(session, options_.directory.c_str()) != 0) {
+    why = fmt::format("cannot mount on '{}': {}", options_.directory, library_message());
+    fuse_session_destroy(session);
+    return fail(Errc::io_error);
+  }
+  session_.reset(session);
+  const int fd = fuse_session_fd(session);
+  // A request may be taken back between the poll and the read.
+  fcntl(fd, F_SETFL, fcntl(fd, F_GETFL) | O_NONBLOCK);
+  watch_ = loop_.watch(fd, EPOLLIN, [this](std::uint32_t) { receive(); });
+  return {};
+}
+
+void FuseMount::receive() {
+  for (int i = 0; i < kRequestsPerTurn; ++i) {
+    const int size = fuse_session_receive_buf(session_.get(), buffer_.get());
+    if (size == -EAGAIN || size == -EINTR) return;
+    if (size <= 0) return end();
+    kills_set_id_ = buffer_->kills_set_id();
+    fuse_session_process_buf(session_.get(), buffer_.get());
+    if (fuse_session_exited(session_.get()) != 0) return end();
+  }
+}
+
+void FuseMount::end() {
+  log_.debug("the kernel has ended the session of '{}'", options_.directory);
+  watch_.reset();
+  ended_ = true;
+  if (on_ended_) on_ended_();
+}
+
+void FuseMount::closed(Ino ino) {
+  const auto it = open_.find(ino.value);
+  if (it == open_.end()) return;
+  if (--it->second == 0) open_.erase(it);
+  filesystem_.close(ino);
+}
+
+void FuseMount::detach() {
+  if (ended_ || detaching_.joinable()) return;
+  // On its own thread: the kernel may have something to ask before it lets go.
+  detaching_ = std::jthread([directory = options_.directory] {
+    block_signals();
+    umount2(directory.c_str(), MNT_DETACH | UMOUNT_NOFOLLOW);
+  });
+}
+
+Task<void> FuseMount::finish() {
+  finishing_ = true;
+  watch_.reset();
+  while (!calls_.empty()) {
+    FuseCall& call = calls_.front();
+    call.unlink();
+    call.cancel();
+  }
+  co_await scope_.drain();
+  while (!open_.empty()) closed(Ino{open_.begin()->first});
+  close_session();
+}
+
+}  // namespace scoutfs::node

@@ -1,0 +1,114 @@
+// FuseMount: a FileSystem as a directory of this host, through FUSE.
+//
+// The session's descriptor is one more file of the event loop. Each request the kernel sends
+// becomes a coroutine that asks the FileSystem and answers when it has the result, so that any
+// number of them are under way at once and one that waits for a lock holds up nobody.
+//
+// The kernel caches nothing: names and attributes expire at once, and file data bypasses its
+// page cache. That is slow for what is read twice, and right by construction: what a process
+// reads is what the cluster holds at that moment. Mapping a file shared and writable is refused
+// by the kernel (ENODEV) for the same reason; private mappings work.
+//
+// The daemon must never look at its own mount: it would wait for itself.
+#pragma once
+
+#include <functional>
+#include <map>
+#include <memory>
+#include <string>
+#include <thread>
+
+#include "engine/async/list.hpp"
+#include "engine/async/scope.hpp"
+#include "engine/env/log.hpp"
+#include "engine/fs/filesystem.hpp"
+#include "node/ioctl_protocol.hpp"
+#include "node/loop/event_loop.hpp"
+
+struct fuse_session;
+struct fuse_buf;
+
+namespace scoutfs::node {
+
+class FuseCall;
+struct FuseCallTag;
+
+struct FuseOptions {
+  std::string directory;  // the mount point
+  std::string device;     // shown as the mount's source
+  // false: file locks answer ENOLCK. true: the kernel keeps them, each node its own.
+  bool local_locks = false;
+  protocol::MountInfo info{};  // what programs are told about the mount
+};
+
+class FuseMount {
+ public:
+  // Mounts. From here on requests are served by the loop. `filesystem` must outlive the mount.
+  // Errors: io_error; `why` says what to tell the operator.
+  static Result<std::unique_ptr<FuseMount>> mount(EventLoop& loop, Log& log,
+                                                  fs::FileSystem& filesystem,
+                                                  FuseOptions options, std::string& why);
+  // Requires: finish() has completed, or the node was killed.
+  ~FuseMount();
+
+  // Called once, when the kernel has ended the session: somebody unmounted it.
+  void set_on_ended(std::function<void()> callback) { on_ended_ = std::move(callback); }
+  bool ended() const { return ended_; }
+
+  // Takes the mount out of the tree. Processes that are in it keep it alive until they leave;
+  // the session ends with the last.
+  void detach();
+
+  // Serves no more requests, ends those that wait (EIO), closes what was left open, and cuts
+  // the kernel off: processes that still use the mount get errors.
+  Task<void> finish();
+
+  std::uint64_t requests() const { return requests_; }
+  std::size_t in_flight() const { return scope_.running(); }
+
+  // For the operations.
+  fs::FileSystem& filesystem() { return filesystem_; }
+  EventLoop& loop() { return loop_; }
+  const FuseOptions& options() const { return options_; }
+  void spawn(Task<void> task) {
+    ++requests_;
+    scope_.spawn(std::move(task));
+  }
+  void opened(Ino ino) { ++open_[ino.value]; }
+  void closed(Ino ino);
+  List<FuseCall, FuseCallTag>& calls() { return calls_; }
+  bool finishing() const { return finishing_; }
+  // The WRITE that is being dispatched must clear the set-id bits of the file.
+  bool kills_set_id() const { return kills_set_id_; }
+
+ private:
+  FuseMount(EventLoop& loop, Log& log, fs::FileSystem& filesystem, FuseOptions options);
+  Result<void> start(std::string& why);
+  void receive();
+  void end();
+  void close_session();
+
+  struct Destroyed {
+    void operator()(fuse_session* session) const;
+  };
+  struct Buffer;
+
+  EventLoop& loop_;
+  Log& log_;
+  fs::FileSystem& filesystem_;
+  FuseOptions options_;
+  std::unique_ptr<fuse_session, Destroyed> session_;
+  std::unique_ptr<Buffer> buffer_;
+  Watch watch_;
+  TaskScope scope_;
+  List<FuseCall, FuseCallTag> calls_;
+  std::map<std::uint64_t, std::uint64_t> open_;  // inode number -> open files of this mount
+  std::function<void()> on_ended_;
+  std::jthread detaching_;
+  std::uint64_t requests_ = 0;  // that became coroutines
+  bool ended_ = false;
+  bool finishing_ = false;
+  bool kills_set_id_ = false;
+};
+
+}  // namespace scoutfs::node

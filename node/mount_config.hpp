@@ -1,0 +1,25 @@
+// What a mount is started with.
+#pragma once
+
+#include <string>
+
+#include "engine/env/log.hpp"
+#include "engine/mount/mount.hpp"
+
+namespace scoutfs::node {
+
+struct MountConfig {
+  std::string device;     // an NBD URI, a block device or an image file
+  std::string directory;  // the mount point
+  // For the engine: cluster, listen, slot, caches, intervals. `host` is filled in by the
+  // daemon.
+  MountOptions engine;
+  bool local_locks = false;  // file locks of this node alone, instead of ENOLCK
+
+  LogLevel log_level = LogLevel::info;
+  std::string log_file;         // empty: standard error, or the system's log of a daemon
+  std::string metrics_address;  // "IP:PORT" of the Prometheus endpoint; empty: none
+  std::string run_directory = "/run/scoutfs";  // where the admin socket is
+};
+
+}  // namespace scoutfs::node
