@@ -24,3 +24,9 @@ tidy:
     python3 tools/tidy.py
     python3 tools/test_tidy.py
     python3 tools/clang_tidy.py --all engine
+
+# Runs each fuzz target for so many seconds
+fuzz seconds="10":
+    cmake --preset fuzz
+    cmake --build --preset fuzz -j {{jobs}} --target fuzz
+    fuzz/run.sh {{seconds}}
