@@ -32,10 +32,10 @@ class LockTable {
     GrantId grant;
     Mode keep{};
   };
-  // What the caller must send, in this order.
+  // What the caller must send: the grants before the revokes, which may be of these very grants.
   struct Output {
-    std::vector<Revoke> revokes;
     std::vector<Grant> grants;
+    std::vector<Revoke> revokes;
   };
 
   // Grant ids are unique over all leaders: they begin at `first_grant`.

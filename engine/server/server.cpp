@@ -95,16 +95,16 @@ void Server::notify(Rid to, session::LeaderNotice notice) {
 }
 
 void Server::deliver(const lock::LockTable::Output& output) {
-  for (const auto& revoke : output.revokes) {
-    notify(revoke.to,
-           session::Revoke{.id = revoke.id, .grant = revoke.grant, .keep = revoke.keep});
-  }
+  // Grants first: a revoke may be of a grant that is just being given.
   for (const auto& grant : output.grants) {
     session::LockGrant reply{
         .id = grant.id, .mode = grant.mode, .grant = grant.grant, .open_elsewhere = {}};
-    if (grant.mode == lock::Mode::write)
-      reply.open_elsewhere = open_elsewhere(grant.id, grant.to);
+    if (grant.mode == lock::Mode::write) reply.open_elsewhere = open_elsewhere(grant.id, grant.to);
     answer(grant.to, grant.request, std::move(reply));
+  }
+  for (const auto& revoke : output.revokes) {
+    notify(revoke.to,
+           session::Revoke{.id = revoke.id, .grant = revoke.grant, .keep = revoke.keep});
   }
 }
 
