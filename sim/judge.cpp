@@ -126,12 +126,14 @@ void Judge::Call::finish(const Outcome& outcome) {
 void Judge::execute(Call& call, TxnNo txn) {
   trace_.event(events_.now_ns(), call.node_, EventKind::operation, txn.value);
   const Operation& op = call.op_;
+  if (op.kind == OpKind::sync) return;  // it looks at nothing
   call.ids_.inode = id_of(op.ino);
   call.ids_.other = id_of(op.other);
   const bool creates = op.kind == OpKind::create || op.kind == OpKind::create_open;
   if (creates) call.ids_.created = next_id_++;
+  // An unlinked inode is there for a node that has it open, and may be for others.
   const ModelInode* inode = model_.find(call.ids_.inode);
-  if (inode != nullptr && inode->nlink == 0 && !is_open(call.ids_.inode)) {
+  if (inode != nullptr && inode->nlink == 0 && !is_open(call.ids_.inode, call.life_)) {
     call.may_be_gone_ = true;
   }
   Expected expected = model_.execute(op, call.ids_);
@@ -286,11 +288,6 @@ bool Judge::bind(Ino ino, ModelId id) {
   const auto [by_ino, new_ino] = id_of_.try_emplace(ino, id);
   const auto [by_id, new_id] = ino_of_.try_emplace(id, ino);
   return by_ino->second == id && by_id->second == ino;
-}
-
-bool Judge::is_open(ModelId id) const {
-  const auto found = opens_.lower_bound({id, 0});
-  return found != opens_.end() && found->first.first == id;
 }
 
 void Judge::closed(Life life, Ino ino) {

@@ -71,7 +71,7 @@ class Judge {
   ModelId id_of(Ino ino) const;
   // Says that they are the same. False (and a failure) if either is known to be another.
   bool bind(Ino ino, ModelId id);
-  bool is_open(ModelId id) const;
+  bool is_open(ModelId id, Life life) const { return opens_.contains({id, life}); }
   // It changed something that is not resolved.
   bool has_changed(Life life) const { return newest_txn_.contains(life); }
 

@@ -51,7 +51,7 @@ inline Seq not_below(std::initializer_list<const format::Inode*> inodes) {
   for (const format::Inode* inode : inodes) {
     if (inode != nullptr) largest = std::max({largest, inode->meta_seq, inode->data_seq});
   }
-  return largest.value == 0 ? largest : Seq{largest.value - 1};
+  return largest;
 }
 
 }  // namespace scoutfs::fs
