@@ -58,6 +58,15 @@ class Progress {
   UniqueFd pipe_;
 };
 
+// Where a broken assertion is told: a daemon has no standard error.
+LogSink* assert_log = nullptr;
+
+void log_assertion(const char* expression, std::source_location where) {
+  if (assert_log == nullptr) return;
+  assert_log->error("{}:{}: {}: assertion failed: {}", where.file_name(), where.line(),
+                    where.function_name(), expression);
+}
+
 class Daemon {
  public:
   Daemon(MountConfig config, LogSink log, Progress progress)
@@ -70,6 +79,7 @@ class Daemon {
         changed_(loop_.scheduler()) {}
 
   int run();
+  LogSink& log() { return log_; }
 
  private:
   Result<void> prepare(std::string& why);
@@ -308,7 +318,12 @@ int run(MountConfig config, UniqueFd pipe) {
   Progress progress(std::move(pipe));
   Result<LogSink> log = open_log(config, background, progress);
   if (!log.has_value()) return kMountFailed;
-  return Daemon(std::move(config), std::move(*log), std::move(progress)).run();
+  Daemon daemon(std::move(config), std::move(*log), std::move(progress));
+  assert_log = &daemon.log();
+  set_assert_handler(log_assertion);
+  const int code = daemon.run();
+  assert_log = nullptr;
+  return code;
 }
 
 volatile sig_atomic_t daemon_process = 0;
