@@ -17,7 +17,9 @@ class FileBlocks {
   FileBlocks(SpaceMap& space, DataVerifier* data, Problems& problems)
       : space_(space), data_(data), problems_(problems) {}
 
-  void begin(Ino ino);
+  // `deleting`: the inode is being deleted, in several transactions: extents go first, their
+  // checksums may still be there.
+  void begin(Ino ino, bool deleting);
   // Items of the inode in key order: extents, then checksums. False: the value is not
   // canonical.
   void add_extent(std::uint64_t first, const format::ExtentValue& extent);
@@ -36,6 +38,7 @@ class FileBlocks {
   DataVerifier* data_;
   Problems& problems_;
   Ino ino_;
+  bool deleting_ = false;
   std::uint64_t end_ = 0;          // of the last extent
   std::uint64_t written_end_ = 0;  // of the last one that is not merely allocated
   std::uint64_t online_ = 0, offline_ = 0;

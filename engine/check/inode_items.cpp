@@ -16,7 +16,7 @@ void InodeItems::begin(Ino ino, bool orphan) {
   names_size_ = subdirectories_ = last_position_ = backrefs_ = 0;
   backref_dir_ = {};
   symlink_size_.reset();
-  blocks_.begin(ino);
+  blocks_.begin(ino, false);
   xattrs_.begin(ino, false);
 }
 
@@ -65,7 +65,9 @@ bool InodeItems::add_inode(std::string_view value) {
   const Result<format::Inode> inode = format::decode_inode(value);
   if (!inode.has_value()) return false;
   inode_ = *inode;
-  xattrs_.begin(ino_, inode->nlink == 0);
+  const bool deleting = inode->nlink == 0;
+  blocks_.begin(ino_, deleting);
+  xattrs_.begin(ino_, deleting);
   last_seq_ = std::max({last_seq_, inode->meta_seq, inode->data_seq});
   ++report_.inodes;
   if (inode->is_directory()) ++report_.directories;

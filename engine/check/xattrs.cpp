@@ -29,7 +29,6 @@ void Xattrs::add(std::string_view name, std::uint8_t part, std::string_view valu
     name_ = name;
     parts_ = next_ = 0;
     size_ = 0;
-    ++count_;
   }
   if (part != next_) {
     bad(fmt::format("part {} follows where part {} is due", part, next_));
@@ -37,6 +36,7 @@ void Xattrs::add(std::string_view name, std::uint8_t part, std::string_view valu
     return;
   }
   if (part == 0) {
+    ++count_;
     parts_ = value.empty() ? 0 : static_cast<std::uint8_t>(value.front());
     value = value.substr(value.empty() ? 0 : 1);
     if (parts_ == 0) bad("part 0 does not say how many there are");
@@ -52,7 +52,7 @@ void Xattrs::add(std::string_view name, std::uint8_t part, std::string_view valu
 
 void Xattrs::end(std::uint32_t xattr_count) {
   if (!name_.empty()) end_of_name();
-  if (deleting_ ? count_ <= xattr_count : count_ == xattr_count) return;
+  if (count_ == xattr_count) return;
   problems_.add("xattr-count", "inode {}: {} attributes, the inode says {}", ino_.value, count_,
                 xattr_count);
 }

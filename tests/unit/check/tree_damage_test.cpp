@@ -226,7 +226,7 @@ const std::vector<Damage>& extent_damages() {
        [](Sample& s) {
          s.tree.edit(s.preallocated, [](Inode& inode) { inode.online_blocks = 20; });
        }},
-      {"online-blocks", "an unlinked inode with more than it says",
+      {"online-blocks", "of an unlinked inode",
        [](Sample& s) {
          s.tree.edit(s.unlinked, [](Inode& inode) { inode.online_blocks = 1; });
        }},
@@ -296,6 +296,8 @@ const std::vector<Damage>& other_damages() {
        [](Sample& s) { item(s, format::xattr_key(s.attributed, "user.empty", 0)).clear(); }},
       {"xattr-count", "one attribute is gone",
        [](Sample& s) { drop(s, format::xattr_key(s.attributed, "user.short", 0)); }},
+      {"xattr-count", "of an unlinked inode",
+       [](Sample& s) { s.tree.edit(s.unlinked, [](Inode& inode) { inode.xattr_count = 1; }); }},
       {"counter-ino", "an inode number that was not given out",
        [](Sample& s) { s.tree.next_ino = Ino{s.tree.next_ino.value - 1}; }},
       {"counter-seq", "a seq that was not given out",
@@ -361,12 +363,8 @@ BOOST_AUTO_TEST_CASE(one_missing_item_is_one_problem) {
 BOOST_AUTO_TEST_CASE(deletion_in_progress_is_not_damage) {
   Sample sample;
   const Ino gone = sample.tree.add_orphan(format::kTypeRegular | 0600);
-  sample.tree.edit(gone, [](Inode& inode) {
-    inode.online_blocks = 7;
-    inode.xattr_count = 3;
-    inode.size = 7 * kBlockSize;
-  });
   sample.tree.items[format::xattr_key(gone, "user.half", 1)] = "rest";
+  sample.tree.set_checksum(gone, 3, 77);
   const Ino target = sample.tree.add_orphan(format::kTypeSymlink | 0777);
   sample.tree.edit(target, [](Inode& inode) { inode.size = 3; });
   sample.build();
