@@ -21,6 +21,19 @@ bool has_known_namespace(std::string_view name) {
          name.starts_with("security.");
 }
 
+bool needs_content(OpKind kind) {
+  switch (kind) {
+    case OpKind::read:
+    case OpKind::write:
+    case OpKind::append:
+    case OpKind::truncate:
+    case OpKind::punch:
+    case OpKind::allocate:
+    case OpKind::seek: return true;
+    default: return false;
+  }
+}
+
 void check_name(std::string_view name, std::vector<Errc>& errors) {
   if (name.size() > format::kNameMax) errors.push_back(Errc::name_too_long);
   if (name.empty() || name.contains('/') || name.contains('\0'))
@@ -116,6 +129,11 @@ Expected Model::execute(const Operation& op, ModelIds ids) {
     return expected;
   }
   if (find(ids.inode) == nullptr) return failing(Errc::not_found);
+  if (needs_content(op.kind) && !find(ids.inode)->is_regular()) {
+    Expected expected = failing(Errc::invalid);
+    if (find(ids.inode)->is_directory()) expected.errors.push_back(Errc::is_directory);
+    return expected;
+  }
   switch (op.kind) {
     case OpKind::lookup:
       return lookup(ids.inode, op.name);
@@ -348,8 +366,6 @@ Expected Model::set_attributes(const Operation& op, ModelId id) {
     changed = mode != inode.mode;
     inode.mode = mode;
   } else {
-    if (inode.is_directory()) return failing(Errc::is_directory);
-    if (!inode.is_regular()) return failing(Errc::invalid);
     changed = inode.content.size() != op.length;
     inode.content.resize(op.length, '\0');
   }
