@@ -156,6 +156,7 @@ Job decode_job(Reader& in) {
   job.segment_size_max = in.get_varint();
   if (job.segment_size_max < kBlockSize || job.segment_size_max > kJobSegmentSizeMax)
     in.set_bad();
+  if (job.segment_size_max % kBlockSize != 0) in.set_bad();
   return job;
 }
 

@@ -318,6 +318,35 @@ BOOST_AUTO_TEST_CASE(one_damaged_superblock_copy_does_not_matter_until_the_journ
   BOOST_TEST(failed_with(node.load(), Errc::corrupt));
 }
 
+BOOST_AUTO_TEST_CASE(each_superblock_is_one_forced_write_over_the_older_copy_after_a_flush) {
+  Volume volume;
+  TreeNode node(volume.device);
+  BOOST_REQUIRE(node.load().has_value());
+  for (int i = 0; i < 3; ++i) {
+    volume.device.set_recording(true);
+    const std::uint64_t before = node.tree->superblock().checkpoint;
+    if (i == 0) {
+      BOOST_REQUIRE(node.open().has_value());
+    } else {
+      const std::uint64_t checkpoints = node.tree->counters().checkpoints;
+      for (std::uint64_t k = 0; node.tree->counters().checkpoints == checkpoints; ++k) {
+        BOOST_REQUIRE(node.commit(put(std::to_string(k), noise(k, 2000))).has_value());
+      }
+    }
+    BOOST_TEST(node.tree->superblock().checkpoint == before + 1);
+    std::size_t superblocks = 0;
+    for (const auto& write : volume.device.take_recorded()) {
+      if (write.first.value >= format::kQuorumFirst) continue;
+      ++superblocks;
+      BOOST_TEST(write.first.value == format::superblock_at(before + 1).value);
+      BOOST_TEST(write.count == format::kSuperblockBlocks);
+      BOOST_TEST((write.durability == Durability::on_completion));
+    }
+    BOOST_TEST(superblocks == 1u);
+  }
+  BOOST_REQUIRE(node.close().has_value());
+}
+
 BOOST_AUTO_TEST_CASE(superblocks_that_cannot_be_read_say_why) {
   Volume volume;
   const auto load = [&volume] {
