@@ -254,6 +254,7 @@ Task<bool> LeaderSession::on_refusal(Refusal refusal) {
     case Refusal::Why::not_leader:
       refused_ = "a leader";
       co_return false;
+    case Refusal::Why::slot_in_use:
     case Refusal::Why::slot_reserved: {
       // The last incarnation in our slot: if it ran on this host, we can know that it is dead.
       const Result<bool> dead =
@@ -262,14 +263,13 @@ Task<bool> LeaderSession::on_refusal(Refusal refusal) {
         confirmed_dead_.push_back(refusal.holder);
         co_return true;
       }
-      refused_ = fmt::format("slot {}, which {} holds and is not known to have left",
+      refused_ = fmt::format("slot {}, which {} holds and has not left",
                              identity_.slot, refusal.name);
       co_return false;
     }
     case Refusal::Why::wrong_volume:
     case Refusal::Why::wrong_format:
     case Refusal::Why::dead:
-    case Refusal::Why::slot_in_use:
     case Refusal::Why::no_slot:
       break;
   }

@@ -334,8 +334,6 @@ void StoreImpl::on_refused(const session::Refusal& refusal) {
       return fail(Errc::unsupported,
                   fmt::format("the leader's format hash is {:016x}, ours is {:016x}",
                               refusal.format_hash, format::format_hash()));
-    case Why::slot_in_use:
-      return fail(Errc::busy, fmt::format("the slot is in use by {}", refusal.name));
     case Why::no_slot:
       return fail(Errc::busy, "all slots are taken");
     default:

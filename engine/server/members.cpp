@@ -117,14 +117,12 @@ Task<Result<Setup>> Server::admit_new(Greeting greeting) {
     const Session& session = sessions_.at(rid);
     const bool connected = session.channel != nullptr && session.channel->connected();
     const format::Member holder = member;
-    bool dead = false;
-    if (!connected) {
-      dead = std::find(greeting.confirmed_dead.begin(), greeting.confirmed_dead.end(),
-                       holder.who) != greeting.confirmed_dead.end();
-      if (!dead) {
-        const Result<bool> known = co_await env_.fencing.confirm_dead(holder.who, holder.host);
-        dead = known.has_value() && *known;
-      }
+    // Its connection may still look alive: what it was cut off by, this node has not noticed yet.
+    bool dead = std::find(greeting.confirmed_dead.begin(), greeting.confirmed_dead.end(),
+                          holder.who) != greeting.confirmed_dead.end();
+    if (!dead) {
+      const Result<bool> known = co_await env_.fencing.confirm_dead(holder.who, holder.host);
+      dead = known.has_value() && *known;
     }
     if (!dead) {
       Refusal answer =
