@@ -112,7 +112,8 @@ void count_space(const SpaceMap& space, Report& report) {
 Task<Result<Report>> check_volume(Scheduler& scheduler, BlockDevice& device, Options options) {
   Report report;
   Problems problems(report, options.problems_max);
-  SCOUTFS_CO_TRY(report.superblock, co_await read_superblocks(device, problems));
+  SCOUTFS_CO_TRY(report.superblock,
+                 co_await read_superblocks(device, options.after_crash, problems));
   if (!check_regions(report.superblock, device.block_count(), problems)) co_return report;
   co_await check_quorum_blocks(device, report.superblock, problems);
 
@@ -142,7 +143,8 @@ Task<Result<void>> visit_server_items(Scheduler& scheduler, BlockDevice& device,
                                       VisitItem visit) {
   Report report;
   Problems problems(report, 0);
-  SCOUTFS_CO_TRY(format::Superblock superblock, co_await read_superblocks(device, problems));
+  SCOUTFS_CO_TRY(format::Superblock superblock,
+                 co_await read_superblocks(device, true, problems));
   if (!check_regions(superblock, device.block_count(), problems)) {
     co_return fail(Errc::corrupt);
   }
@@ -158,7 +160,7 @@ Task<Result<void>> visit_items(Scheduler& scheduler, BlockDevice& device, VisitI
   Report report;
   Problems problems(report, 0);
   SCOUTFS_CO_TRY(const format::Superblock superblock,
-                 co_await read_superblocks(device, problems));
+                 co_await read_superblocks(device, true, problems));
   if (!check_regions(superblock, device.block_count(), problems)) {
     co_return fail(Errc::corrupt);
   }

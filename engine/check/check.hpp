@@ -24,7 +24,10 @@ struct Problem {
 };
 
 struct Options {
-  bool verify_data = true;          // read every file block and compare its checksum
+  bool verify_data = true;  // read every file block and compare its checksum
+  // The device may have lost power during a checkpoint: one superblock copy that does not
+  // verify is what that leaves, and no problem.
+  bool after_crash = false;
   std::size_t problems_max = 1000;  // stop reporting (not checking) after so many
   std::uint64_t cache_bytes = 64u << 20;
   // Told now and then: bytes done and bytes known so far. May be empty.

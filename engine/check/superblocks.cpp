@@ -8,6 +8,7 @@ namespace scoutfs::check {
 namespace {
 
 struct Copies {
+  bool after_crash = false;
   std::optional<format::Superblock> newest;
   Error error{};  // of the last copy that is not good
   bool other_format = false;
@@ -16,8 +17,10 @@ struct Copies {
 void add_copy(Copies& copies, Result<format::Superblock> copy, std::uint64_t number,
               Problems& problems) {
   if (!copy.has_value()) {
-    problems.add("superblock-copy", "copy {} of the superblock, at block {}: {}", number,
-                 format::superblock_at(number).value, to_string(copy.error().code));
+    if (!copies.after_crash || !failed_with(copy, Errc::corrupt)) {
+      problems.add("superblock-copy", "copy {} of the superblock, at block {}: {}", number,
+                   format::superblock_at(number).value, to_string(copy.error().code));
+    }
     copies.other_format = copies.other_format || failed_with(copy, Errc::unsupported);
     copies.error = copy.error();
     return;
@@ -41,9 +44,11 @@ void add_copy(Copies& copies, Result<format::Superblock> copy, std::uint64_t num
 
 }  // namespace
 
-Task<Result<format::Superblock>> read_superblocks(BlockDevice& device, Problems& problems) {
+Task<Result<format::Superblock>> read_superblocks(BlockDevice& device, bool after_crash,
+                                                  Problems& problems) {
   if (device.block_count() < format::kFirstRegion) co_return fail(Errc::corrupt);
   Copies copies;
+  copies.after_crash = after_crash;
   std::string image(format::kSuperblockBlocks * kBlockSize, '\0');
   for (std::uint64_t number = 0; number < 2; ++number) {
     const BlockNo where = format::superblock_at(number);

@@ -5,10 +5,11 @@
 
 namespace scoutfs::check {
 
-// The newest good copy. A bad other one is a problem.
+// The newest good copy. Another that does not verify is a problem unless `after_crash`.
 // Errors: corrupt (no copy is good), unsupported (another format), those of the device when
 // neither copy can be read.
-Task<Result<format::Superblock>> read_superblocks(BlockDevice& device, Problems& problems);
+Task<Result<format::Superblock>> read_superblocks(BlockDevice& device, bool after_crash,
+                                                  Problems& problems);
 
 // The server tree's segments among one another. False if the device is too small for the
 // volume, which must not be read further then. That regions and segments lie where they may is

@@ -127,6 +127,22 @@ BOOST_AUTO_TEST_CASE(one_damaged_superblock_is_reported_and_the_other_used) {
   }
 }
 
+BOOST_AUTO_TEST_CASE(a_torn_superblock_is_what_a_crash_leaves) {
+  Sample sample;
+  sample.build();
+  sample.device.flip_bit(format::superblock_at(1), 8 * 100);
+  Options options;
+  options.after_crash = true;
+  Result<Report> report = sample.check(options);
+  BOOST_REQUIRE(report.has_value());
+  BOOST_TEST(report->clean(), all_of(*report));
+
+  sample.device.add_bad_read(format::superblock_at(1));
+  report = sample.check(options);
+  BOOST_REQUIRE(report.has_value());
+  BOOST_TEST(has(*report, "superblock-copy"));
+}
+
 BOOST_AUTO_TEST_CASE(two_damaged_superblocks_are_corrupt) {
   Sample sample;
   sample.build();
