@@ -15,6 +15,8 @@ class FileDevice : public BlockDevice {
   FileDevice(const std::string& path, std::uint64_t block_count) : block_count_(block_count) {
     fd_ = ::open(path.c_str(), O_RDWR | O_CREAT | O_TRUNC | O_CLOEXEC, 0600);
     SCOUTFS_ASSERT(fd_ >= 0);
+    // Nothing is left behind, however the process ends.
+    ::unlink(path.c_str());
     const int sized = ::ftruncate(fd_, static_cast<off_t>(block_count * kBlockSize));
     SCOUTFS_ASSERT(sized == 0);
   }

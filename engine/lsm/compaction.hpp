@@ -41,8 +41,8 @@ inline constexpr std::size_t kJobKeyMax = kKeySizeMax + 16;  // bytes
 
 struct CompactionOptions {
   // Level 0 is counted in runs: the segments of one record are one.
-  std::size_t level0_count = 10;           // start merging level 0 at this many
-  std::size_t level0_stop = 30;            // back-pressure: commits wait at this many
+  std::size_t level0_count = 12;           // start merging level 0 at this many
+  std::size_t level0_stop = 36;            // back-pressure: commits wait at this many
   std::uint64_t level1_blocks = 64u << 8;  // 64 MiB; each deeper level ten times more
   std::uint64_t fanout = 10;
   // Segments of one job. What must go down with a single segment may be more.
