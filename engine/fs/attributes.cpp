@@ -75,13 +75,11 @@ void FileSystem::Impl::close(Ino ino) {
   if (unlinked_open_.erase(ino) > 0) delete_later(ino);
 }
 
-Task<Result<void>> FileSystem::Impl::sync(Context context) {
-  SCOUTFS_CO_CHECK(co_await store_.sync());
-  see(context);
-  co_return Result<void>();
+Task<Result<void>> FileSystem::Impl::sync(Context) {
+  co_return co_await store_.sync();
 }
 
-Task<Result<StatFs>> FileSystem::Impl::statfs(Context context) {
+Task<Result<StatFs>> FileSystem::Impl::statfs(Context) {
   SCOUTFS_CO_TRY(const client::Space space, co_await store_.space());
   // Inode numbers are 64 bits wide and never used twice; what limits files is space.
   constexpr std::uint64_t kFilesMax = ~std::uint64_t{0} >> 1;
@@ -90,7 +88,6 @@ Task<Result<StatFs>> FileSystem::Impl::statfs(Context context) {
   stat.free_blocks = space.free_blocks;
   stat.files = kFilesMax;
   stat.free_files = kFilesMax - std::min(kFilesMax, space.inode_high_water);
-  see(context);
   co_return stat;
 }
 

@@ -26,9 +26,9 @@ std::uint64_t checksum_in(std::string_view checksums, std::uint64_t block) {
   return at + 8 <= checksums.size() ? load_little<std::uint64_t>(checksums.data() + at) : 0;
 }
 
-Task<Result<void>> DataChange::load(const client::Locks& locks, std::uint64_t first,
-                                    std::uint64_t end, std::uint64_t written_end,
-                                    std::size_t limit) {
+Task<Result<void>> DataChange::load_extents_only(const client::Locks& locks,
+                                                 std::uint64_t first, std::uint64_t end,
+                                                 std::size_t limit) {
   // One block more on either side, for the neighbours that new extents may join.
   const std::uint64_t from = first > 0 ? first - 1 : 0;
   const std::uint64_t to = std::min(end + 1, kMaxFileBlocks);
@@ -36,6 +36,13 @@ Task<Result<void>> DataChange::load(const client::Locks& locks, std::uint64_t fi
                  co_await load_extents(store_, locks, ino_, from, to, limit));
   covered_end_ = std::min(loaded.covered_end, end);
   window_ = ExtentWindow(std::move(loaded.extents));
+  co_return Result<void>();
+}
+
+Task<Result<void>> DataChange::load(const client::Locks& locks, std::uint64_t first,
+                                    std::uint64_t end, std::uint64_t written_end,
+                                    std::size_t limit) {
+  SCOUTFS_CO_CHECK(co_await load_extents_only(locks, first, end, limit));
   for (std::size_t i = 0; i < window_.before().size(); ++i) {
     const FileExtent extent = window_.before()[i];
     if (!extent.written()) continue;
@@ -114,10 +121,8 @@ void DataChange::reserve_punch(client::Reservation& reservation) const {
 }
 
 void DataChange::reserve_allocate(client::Reservation& reservation, std::size_t extents) const {
+  SCOUTFS_ASSERT(chunks_.empty());
   reservation.item_bytes += (2 * window_.before().size() + extents + 2) * kExtentItemBytes;
-  for (const Chunk& chunk : chunks_) {
-    reservation.item_bytes += kNumberedKeyBytes + chunk.checksums.size();
-  }
 }
 
 DataChange::Chunk& DataChange::chunk_of(std::uint64_t block) {

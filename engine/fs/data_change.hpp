@@ -28,6 +28,10 @@ class DataChange {
   DataChange(client::Store& store, FreshBlocks& fresh, Ino ino)
       : store_(store), fresh_(fresh), ino_(ino) {}
 
+  // Reads the extents of [first, end) and their neighbours, at most about `limit`; if there are
+  // more, covered_end() is lower. Enough for allocate(). Errors: those of the store, corrupt.
+  Task<Result<void>> load_extents_only(const client::Locks& locks, std::uint64_t first,
+                                       std::uint64_t end, std::size_t limit);
   // Reads extents and checksums of [first, end), all of which will be written or punched,
   // unless the extents are more than `limit`: then covered_end() is lower. `written_end` is the
   // block behind the last one that can hold data. Errors: those of the store, corrupt.

@@ -56,8 +56,8 @@ Task<Result<void>> FileSystem::Impl::preallocate(const Context& context, Hold& h
   while (block < end) {
     DataChange change(store_, fresh_, ino);
     const std::uint64_t piece_end = std::min(end, block + kPieceBlocks);
-    SCOUTFS_CO_CHECK(
-        co_await change.load(hold.locks(), block, piece_end, 0, DataChange::kWindowExtents));
+    SCOUTFS_CO_CHECK(co_await change.load_extents_only(hold.locks(), block, piece_end,
+                                                       DataChange::kWindowExtents));
     const std::vector<Gap> gaps = gaps_in(change.extents(), block, change.covered_end());
     std::uint64_t missing = 0;
     for (const Gap& gap : gaps) missing += gap.end - gap.first;

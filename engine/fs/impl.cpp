@@ -44,21 +44,14 @@ Task<Result<std::optional<Inode>>> FileSystem::Impl::find_inode(const client::Lo
   co_return std::optional<Inode>(inode);
 }
 
-Task<Result<Inode>> FileSystem::Impl::live_inode(const Context& context,
-                                                 const client::Locks& locks, Ino ino) {
-  SCOUTFS_CO_TRY(const std::optional<Inode> inode, co_await find_inode(locks, ino));
-  if (!inode.has_value()) co_return refuse(context, Errc::not_found);
-  if (gone(ino, *inode)) co_return refuse(context, Errc::not_found);
-  co_return *inode;
-}
-
 Task<Result<Inode>> FileSystem::Impl::live_directory(const Context& context,
                                                      const client::Locks& locks, Ino ino) {
-  SCOUTFS_CO_TRY(const Inode inode, co_await live_inode(context, locks, ino));
-  if (!inode.is_directory()) co_return refuse(context, Errc::not_directory);
+  SCOUTFS_CO_TRY(const std::optional<Inode> inode, co_await find_inode(locks, ino));
+  if (!inode.has_value()) co_return refuse(context, Errc::not_found);
+  if (!inode->is_directory()) co_return refuse(context, Errc::not_directory);
   // A removed directory that is still open has no entries and takes none.
-  if (inode.nlink == 0) co_return refuse(context, Errc::not_found);
-  co_return inode;
+  if (inode->nlink == 0) co_return refuse(context, Errc::not_found);
+  co_return *inode;
 }
 
 Task<Result<Inode>> FileSystem::Impl::target_inode(const client::Locks& locks, Ino ino) {
@@ -80,9 +73,20 @@ Task<Result<std::optional<format::Dirent>>> FileSystem::Impl::find_entry(
 
 Task<Result<Inode>> FileSystem::Impl::hold_inode(const Context& context, Hold& hold, Ino ino,
                                                  lock::Mode mode) {
-  hold.want(ino, mode);
-  SCOUTFS_CO_CHECK(co_await hold.acquire(context.cancellation));
-  co_return co_await live_inode(context, hold.locks(), ino);
+  for (;;) {
+    hold.want(ino, mode);
+    SCOUTFS_CO_CHECK(co_await hold.acquire(context.cancellation));
+    SCOUTFS_CO_TRY(const std::optional<Inode> inode, co_await find_inode(hold.locks(), ino));
+    if (!inode.has_value()) co_return refuse(context, Errc::not_found);
+    if (inode->nlink != 0 || store_.is_open(ino)) co_return *inode;
+    if (mode == lock::Mode::write) {
+      if (store_.is_open_elsewhere(hold.locks(), ino)) co_return *inode;
+      co_return refuse(context, Errc::not_found);
+    }
+    // Who else has it open is known only to who has the write lock.
+    hold.release();
+    mode = lock::Mode::write;
+  }
 }
 
 void FileSystem::Impl::check_invariants() const {

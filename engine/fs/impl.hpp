@@ -92,22 +92,18 @@ class FileSystem::Impl {
     return fail(code, where);
   }
   Timespec now() const;
-  // An unlinked inode exists for a node that has it open, and for nobody else.
-  bool gone(Ino ino, const Inode& inode) const {
-    return inode.nlink == 0 && !store_.is_open(ino);
-  }
   // nullopt if there is no such item.
   Task<Result<std::optional<Inode>>> find_inode(const client::Locks& locks, Ino ino);
-  // Errors: not_found (witnessed), if it does not exist for this node.
-  Task<Result<Inode>> live_inode(const Context& context, const client::Locks& locks, Ino ino);
-  // Errors: also not_directory (witnessed).
+  // A directory that has a name. Errors: not_found, not_directory (both witnessed).
   Task<Result<Inode>> live_directory(const Context& context, const client::Locks& locks,
                                      Ino ino);
   // The inode of a directory entry: it is there, or the volume is corrupt.
   Task<Result<Inode>> target_inode(const client::Locks& locks, Ino ino);
   Task<Result<std::optional<format::Dirent>>> find_entry(const client::Locks& locks, Ino dir,
                                                          std::string_view name);
-  // Locks one inode and reads it: the beginning of most operations on files.
+  // Locks one inode and reads it: the beginning of most operations on files. An unlinked inode
+  // is there for as long as any node has it open, and not an instant longer, whatever is left
+  // of it. Errors: not_found (witnessed).
   Task<Result<Inode>> hold_inode(const Context& context, Hold& hold, Ino ino, lock::Mode mode);
 
   // --- rename.cpp ---

@@ -111,7 +111,9 @@ Task<Result<Attributes>> FileSystem::Impl::link(Context context, Ino ino, Ino di
   hold.want(ino, Mode::write);
   SCOUTFS_CO_CHECK(co_await hold.acquire(context.cancellation));
   SCOUTFS_CO_TRY(Inode parent, co_await live_directory(context, hold.locks(), dir));
-  SCOUTFS_CO_TRY(Inode inode, co_await live_inode(context, hold.locks(), ino));
+  SCOUTFS_CO_TRY(const std::optional<Inode> found, co_await find_inode(hold.locks(), ino));
+  if (!found.has_value()) co_return refuse(context, Errc::not_found);
+  Inode inode = *found;
   if (inode.is_directory()) co_return refuse(context, Errc::not_permitted);
   if (inode.nlink == 0) co_return refuse(context, Errc::not_found);
   SCOUTFS_CO_TRY(const std::optional<Dirent> existing,
@@ -152,9 +154,8 @@ Task<Result<std::vector<DirectoryEntry>>> FileSystem::Impl::readdir(Context cont
                                                                     std::size_t limit) {
   std::vector<DirectoryEntry> entries;
   Hold hold(store_, inodes_);
-  hold.want(dir, Mode::read);
-  SCOUTFS_CO_CHECK(co_await hold.acquire(context.cancellation));
-  SCOUTFS_CO_TRY(const Inode inode, co_await live_directory(context, hold.locks(), dir));
+  SCOUTFS_CO_TRY(const Inode inode, co_await hold_inode(context, hold, dir, Mode::read));
+  if (!inode.is_directory()) co_return refuse(context, Errc::not_directory);
   if (position == 0 && entries.size() < limit) {
     entries.push_back({".", dir, format::kTypeDirectory, 1});
   }

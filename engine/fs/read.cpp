@@ -152,7 +152,8 @@ Task<void> FileSystem::Impl::update_atime(Ino ino) {
   const Result<void> held = co_await hold.acquire(&stop_request_);
   if (held.has_value()) {
     Result<std::optional<Inode>> inode = co_await find_inode(hold.locks(), ino);
-    if (inode.has_value() && inode->has_value() && !gone(ino, **inode) && atime_due(**inode)) {
+    // The time of an inode without a name interests nobody.
+    if (inode.has_value() && inode->has_value() && (*inode)->nlink != 0 && atime_due(**inode)) {
       client::Reservation reservation;
       reservation.item_bytes = kPutInodeBytes;
       Result<client::Txn> txn = co_await store_.begin(reservation, &stop_request_);

@@ -28,7 +28,6 @@ Task<Result<IndexPage>> FileSystem::Impl::walk_inodes(Context context, format::I
       page.entries.push_back({key.seq, key.ino});
     }
   }
-  see(context);
   co_return page;
 }
 
