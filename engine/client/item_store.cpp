@@ -65,7 +65,7 @@ std::vector<lsm::Placed> ItemStore::own_newer(Version version, const KeyRange& r
 
 Version ItemStore::oldest_list() const {
   Version oldest;
-  if (!locks_.lists_in_use().empty()) oldest = *locks_.lists_in_use().begin();
+  if (!locks_.lists_in_use()->empty()) oldest = *locks_.lists_in_use()->begin();
   if (!fetching_.empty() && (!oldest || *fetching_.begin() < oldest))
     oldest = *fetching_.begin();
   return oldest;
@@ -76,7 +76,7 @@ Version ItemStore::drop_lists(Version version) {
   locks_.drop_lists(version);
   prune();
   // Requests on their way will be answered with what is current then.
-  const auto& in_use = locks_.lists_in_use();
+  const ListVersions& in_use = *locks_.lists_in_use();
   return in_use.empty() ? version : std::min(version, *in_use.begin());
 }
 

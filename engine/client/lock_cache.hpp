@@ -23,20 +23,26 @@
 
 namespace scoutfs::client {
 
-// A segment list in use; its version holds up the freeing of replaced segments.
+// Versions of the segment lists in use, the oldest first. They hold up the freeing of replaced
+// segments.
+using ListVersions = std::multiset<Version>;
+
+// A segment list in use.
 class ListUse {
  public:
-  ListUse(std::multiset<Version>& in_use, lsm::SegmentList list)
-      : list_(std::move(list)), in_use_(in_use), place_(in_use.insert(list_.version)) {}
+  ListUse(std::shared_ptr<ListVersions> in_use, lsm::SegmentList list)
+      : list_(std::move(list)),
+        in_use_(std::move(in_use)),
+        place_(in_use_->insert(list_.version)) {}
   ListUse(const ListUse&) = delete;
   ListUse& operator=(const ListUse&) = delete;
-  ~ListUse() { in_use_.erase(place_); }
+  ~ListUse() { in_use_->erase(place_); }
   const lsm::SegmentList& list() const { return list_; }
 
  private:
   lsm::SegmentList list_;
-  std::multiset<Version>& in_use_;
-  std::multiset<Version>::iterator place_;
+  std::shared_ptr<ListVersions> in_use_;
+  ListVersions::iterator place_;
 };
 
 struct LockWaiterTag;
@@ -105,7 +111,7 @@ class LockCache {
 
   // Drops lists older than `version`.
   void drop_lists(Version version);
-  std::multiset<Version>& lists_in_use() { return lists_in_use_; }
+  const std::shared_ptr<ListVersions>& lists_in_use() const { return lists_in_use_; }
 
   // Takes clean items out of locks, least recently used first, until at most `bytes_max` are
   // left.
@@ -133,7 +139,7 @@ class LockCache {
   std::size_t locks_max_;
   RevokeListener* listener_ = nullptr;
   std::optional<Errc> failed_;
-  std::multiset<Version> lists_in_use_;
+  std::shared_ptr<ListVersions> lists_in_use_ = std::make_shared<ListVersions>();
   std::map<lock::LockId, std::shared_ptr<LockEntry>> entries_;
   List<LockEntry, LruTag> lru_;
   TaskScope scope_;
