@@ -30,3 +30,11 @@ fuzz seconds="10":
     cmake --preset fuzz
     cmake --build --preset fuzz -j {{jobs}} --target fuzz
     fuzz/run.sh {{seconds}}
+
+# Installs the command, mount helpers, manual and completion (DESTDIR, PREFIX)
+install: build
+    tools/install.sh install
+
+# Removes what install put in place (DESTDIR, PREFIX)
+uninstall:
+    tools/install.sh uninstall

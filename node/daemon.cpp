@@ -191,6 +191,7 @@ Result<void> Daemon::start_services(std::string& why) {
   options.directory = config_.directory;
   options.device = config_.device;
   options.local_locks = config_.local_locks;
+  options.kernel_flags = config_.kernel_flags;
   options.info.fsid = volume.fsid.value;
   options.info.rid = rid.value;
   std::memcpy(options.info.uuid, volume.uuid.data(), sizeof(options.info.uuid));

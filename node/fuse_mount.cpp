@@ -57,6 +57,9 @@ std::string mount_options(const FuseOptions& options) {
   for (const char* option : {"suid", "dev", "allow_other", "default_permissions"}) {
     fuse_opt_add_opt(&text, option);
   }
+  for (const std::string& flag : options.kernel_flags) {
+    fuse_opt_add_opt(&text, flag.c_str());
+  }
   fuse_opt_add_opt(&text, "subtype=scoutfs");
   fuse_opt_add_opt_escaped(&text, ("fsname=" + options.device).c_str());
   std::string out(text == nullptr ? "" : text);

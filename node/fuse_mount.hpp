@@ -17,6 +17,7 @@
 #include <memory>
 #include <string>
 #include <thread>
+#include <vector>
 
 #include "engine/async/list.hpp"
 #include "engine/async/scope.hpp"
@@ -38,7 +39,8 @@ struct FuseOptions {
   std::string device;     // shown as the mount's source
   // false: file locks answer ENOLCK. true: the kernel keeps them, each node its own.
   bool local_locks = false;
-  protocol::MountInfo info{};  // what programs are told about the mount
+  std::vector<std::string> kernel_flags;  // of mount(8), as "ro"
+  protocol::MountInfo info{};             // what programs are told about the mount
 };
 
 class FuseMount {

@@ -2,6 +2,7 @@
 #pragma once
 
 #include <string>
+#include <vector>
 
 #include "engine/env/log.hpp"
 #include "engine/mount/mount.hpp"
@@ -15,6 +16,9 @@ struct MountConfig {
   // daemon.
   MountOptions engine;
   bool local_locks = false;  // file locks of this node alone, instead of ENOLCK
+  // What the kernel enforces: "ro", "nosuid", "nodev", "noexec", "sync", "dirsync",
+  // "nodiratime".
+  std::vector<std::string> kernel_flags;
 
   LogLevel log_level = LogLevel::info;
   std::string log_file;         // empty: standard error, or the system's log of a daemon

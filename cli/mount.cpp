@@ -1,0 +1,175 @@
+// scoutfs mount, and mount.scoutfs for mount(8).
+#include "cli/mount.hpp"
+
+#include <fmt/core.h>
+#include <unistd.h>
+
+#include <array>
+#include <filesystem>
+
+#include "cli/command.hpp"
+#include "cli/mount_options.hpp"
+#include "cli/mounts.hpp"
+#include "node/daemon.hpp"
+
+namespace scoutfs::cli {
+
+namespace {
+
+struct Options {
+  std::string device, directory;
+  std::vector<std::string> options;
+  std::string log, metrics;
+  bool foreground = false;
+};
+
+// What other nodes call this one in their messages.
+std::string host_name() {
+  std::array<char, 256> name{};
+  return gethostname(name.data(), name.size() - 1) == 0 ? name.data() : "node";
+}
+
+// False: `why` says what is wrong with it.
+bool check_directory(node::MountConfig& config, std::string& why) {
+  std::error_code error;
+  // Mounts that hang are looked up by the name the kernel shows, which has no symlinks.
+  const std::string given = plain_path(config.directory);
+  if (find_scoutfs_mount(given, Match::exact).has_value()) {
+    why = fmt::format("a scoutfs volume is mounted on '{}' already; unmount it first", given);
+    return false;
+  }
+  const std::filesystem::path real = std::filesystem::canonical(given, error);
+  if (error) {
+    why = fmt::format("cannot mount on '{}': {}", config.directory, error.message());
+    return false;
+  }
+  if (!std::filesystem::is_directory(real, error)) {
+    why = fmt::format("cannot mount on '{}': it is not a directory", config.directory);
+    return false;
+  }
+  if (find_scoutfs_mount(real.string(), Match::exact).has_value()) {
+    why = fmt::format("a scoutfs volume is mounted on '{}' already; unmount it first",
+                      real.string());
+    return false;
+  }
+  config.directory = real.string();
+  config.engine.name = host_name();
+  return true;
+}
+
+int run(const Options& options) {
+  node::MountConfig config;
+  config.device = options.device;
+  config.directory = options.directory;
+  std::string why;
+  for (const std::string& list : options.options) {
+    if (!apply_mount_options(list, Unknown::refuse, config, why)) return misused("mount", why);
+  }
+  const std::string more = (options.log.empty() ? "" : "log=" + options.log + ",") +
+                           (options.metrics.empty() ? "" : "metrics=" + options.metrics);
+  if (!apply_mount_options(more, Unknown::refuse, config, why)) return misused("mount", why);
+  if (geteuid() != 0) return failed("mount", "only root may mount");
+  if (!check_directory(config, why)) return failed("mount", why);
+  const int code = options.foreground ? node::run_mount(std::move(config))
+                                      : node::daemonize_and_run(std::move(config));
+  return code == node::kMountOk ? kOk : kFailed;
+}
+
+std::string option_help() {
+  std::string text = "Options for -o, comma separated:\n";
+  for (const MountOptionHelp& help : mount_option_help()) {
+    text += fmt::format("  {:<20} {}\n", help.name, help.text);
+  }
+  text +=
+      "The options of every mount(8) are understood too: ro, nosuid, nodev, noexec, "
+      "_netdev, ...";
+  return text;
+}
+
+constexpr int kHelperUsage = 1;
+
+int helper_usage(std::string_view message) {
+  fmt::print(stderr, "mount.scoutfs: {}\n", message);
+  return kHelperUsage;
+}
+
+}  // namespace
+
+void add_mount(Commands& commands) {
+  auto options = std::make_shared<Options>();
+  CLI::App* const command =
+      commands.add("mount", "Mount a volume; returns when it can be used.",
+                   [options] { return run(*options); });
+  command->add_option("device", options->device, "an NBD URI, a block device or an image file")
+      ->required();
+  command->add_option("directory", options->directory, "where to mount it")->required();
+  command->add_option("-o,--options", options->options, "mount options, comma separated")
+      ->expected(1)
+      ->take_all();
+  command->add_flag("-F,--foreground", options->foreground,
+                    "stay in the foreground and log to standard error; ends with an unmount, "
+                    "SIGINT or SIGTERM");
+  command->add_option("--log", options->log, "append the log to this file");
+  command->add_option("--metrics", options->metrics, "IP:PORT; serve Prometheus metrics there");
+  command->footer(option_help());
+}
+
+int run_mount_helper(const std::vector<std::string>& arguments) {
+  node::MountConfig config;
+  std::vector<std::string> names, lists;
+  Unknown unknown = Unknown::refuse;
+  bool fake = false;
+  for (std::size_t i = 0; i < arguments.size(); ++i) {
+    const std::string& argument = arguments[i];
+    if (!argument.starts_with('-') || argument.size() < 2) {
+      names.push_back(argument);
+      continue;
+    }
+    for (std::size_t at = 1; at < argument.size(); ++at) {
+      const char flag = argument[at];
+      const bool valued = flag == 'o' || flag == 't' || flag == 'N';
+      if (valued) {
+        std::string value = argument.substr(at + 1);
+        if (value.empty() && ++i == arguments.size()) {
+          return helper_usage(fmt::format("-{} needs a value", flag));
+        }
+        if (value.empty()) value = arguments[i];
+        if (flag == 'o') lists.push_back(value);
+        break;
+      }
+      switch (flag) {
+        case 's':
+          unknown = Unknown::ignore;
+          break;
+        case 'f':
+          fake = true;
+          break;
+        case 'r':
+          config.kernel_flags.emplace_back("ro");
+          break;
+        case 'n':
+        case 'v':
+        case 'w':
+          break;
+        default:
+          return helper_usage(fmt::format("unknown option '-{}'", flag));
+      }
+    }
+  }
+  if (names.size() != 2) {
+    return helper_usage("usage: mount.scoutfs DEVICE DIR [-fnrsvw] [-o OPTIONS]");
+  }
+  config.device = names[0];
+  config.directory = names[1];
+  std::string why;
+  for (const std::string& list : lists) {
+    if (!apply_mount_options(list, unknown, config, why)) return helper_usage(why);
+  }
+  if (!check_directory(config, why)) {
+    fmt::print(stderr, "mount.scoutfs: {}\n", why);
+    return node::kMountFailed;
+  }
+  return fake ? node::kMountOk : node::daemonize_and_run(std::move(config));
+}
+
+}  // namespace scoutfs::cli

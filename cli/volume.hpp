@@ -1,0 +1,45 @@
+// OfflineVolume: a volume that is not mounted, for commands that work on its device.
+#pragma once
+
+#include <memory>
+#include <string>
+
+#include "engine/env/env.hpp"
+#include "node/loop/event_loop.hpp"
+#include "node/loop/log_sink.hpp"
+#include "node/tcp_network.hpp"
+
+namespace scoutfs::cli {
+
+class OfflineVolume {
+ public:
+  enum class Access : std::uint8_t { read_only, read_write };
+  OfflineVolume();
+  OfflineVolume(const OfflineVolume&) = delete;
+  OfflineVolume& operator=(const OfflineVolume&) = delete;
+
+  // DEVICE is an NBD URI, a block device or an image file. False: `why` says what is wrong.
+  bool open(const std::string& device, Access access, std::string& why);
+
+  node::EventLoop& loop() { return loop_; }
+  BlockDevice& device() { return *device_; }
+  Env env();
+
+ private:
+  // Nothing is fenced while nobody is mounted.
+  class NoFencing : public Fencing {
+    Task<Result<bool>> confirm_dead(Incarnation victim, HostId host) override;
+  };
+
+  node::EventLoop loop_;
+  node::LogSink log_;
+  node::SystemRandom random_;
+  node::TcpNetwork network_;
+  NoFencing fencing_;
+  std::unique_ptr<BlockDevice> device_;
+};
+
+// Why a volume could not be read, as a sentence: what it is, and what to do.
+std::string explain_volume(const std::string& device, Errc code);
+
+}  // namespace scoutfs::cli
