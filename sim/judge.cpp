@@ -131,17 +131,23 @@ void Judge::execute(Call& call, TxnNo txn) {
   call.ids_.other = id_of(op.other);
   const bool creates = op.kind == OpKind::create || op.kind == OpKind::create_open;
   if (creates) call.ids_.created = next_id_++;
-  // An unlinked inode is there for a node that has it open, and may be for others.
+  // An unlinked inode is there for a node that has it open, and for nobody else.
   const ModelInode* inode = model_.find(call.ids_.inode);
-  if (inode != nullptr && inode->nlink == 0 && !is_open(call.ids_.inode, call.life_)) {
-    call.may_be_gone_ = true;
+  const bool gone =
+      inode != nullptr && inode->nlink == 0 && !is_open(call.ids_.inode, call.life_);
+  if (gone) {
+    Expected& expected = call.expected_.emplace();
+    expected.errors.push_back(Errc::not_found);
+    // Which of several reasons is named is open.
+    if (op.kind == OpKind::link) expected.errors = model_.execute(op, call.ids_).errors;
+    return;
   }
   Expected expected = model_.execute(op, call.ids_);
   trace_.line(events_.now_ns(), call.node_, "{} takes effect in transaction {}{}", describe(op),
               txn.value, expected.errors.empty() ? "" : ", to fail");
   const bool opens = op.kind == OpKind::open || op.kind == OpKind::create_open;
   if (opens && expected.errors.empty()) ++opens_[{expected.id, call.life_}];
-  if (expected.changed && txn.value == 0 && !call.may_be_gone_) {
+  if (expected.changed && txn.value == 0) {
     fail(call, "witness", "changes something in no transaction");
   }
   log_.push_back({op, call.ids_, call.life_, txn, expected.changed, expected.digest()});
@@ -191,12 +197,6 @@ void Judge::judge_answer(Call& call, const Outcome& outcome) {
 
 void Judge::compare(const Call& call, const Outcome& outcome) {
   board_.ran("answer");
-  const Expected& expected = *call.expected_;
-  if (call.may_be_gone_ && outcome.error == Errc::not_found) {
-    const bool opens = call.op_.kind == OpKind::open && expected.errors.empty();
-    if (opens) closed(call.life_, call.op_.ino);
-    return;
-  }
   const std::string what = difference(call, outcome);
   if (!what.empty()) fail(call, "answer", what);
 }
@@ -250,7 +250,8 @@ std::string Judge::attributes_difference(const Expected& expected, const fs::Att
 
 std::string Judge::entries_difference(const Call& call, const Outcome& outcome) {
   // What a removed directory lists as its parent is open.
-  if (call.may_be_gone_) return {};
+  const ModelInode* dir = model_.find(call.ids_.inode);
+  if (dir == nullptr || dir->nlink == 0) return {};
   const auto listing = [](const auto& entries) {
     std::string text;
     for (const auto& entry : entries) text += fmt::format(" {}@{}", entry.name, entry.position);

@@ -52,7 +52,6 @@ class Judge {
     Operation op_;
     ModelIds ids_;
     std::optional<Expected> expected_;
-    bool may_be_gone_ = false;
     bool finished_ = false;
     TxnNo synced_up_to_;  // of a sync: what it promises
   };

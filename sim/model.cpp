@@ -29,8 +29,10 @@ bool needs_content(OpKind kind) {
     case OpKind::truncate:
     case OpKind::punch:
     case OpKind::allocate:
-    case OpKind::seek: return true;
-    default: return false;
+    case OpKind::seek:
+      return true;
+    default:
+      return false;
   }
 }
 

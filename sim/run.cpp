@@ -17,6 +17,7 @@ namespace {
 
 constexpr TimeNs kStuck = 120 * kSecond;           // nothing done for so long is a failure
 constexpr TimeNs kComesBack = 300 * kMillisecond;  // a node that left, or could not start
+constexpr TimeNs kSettles = 30 * kSecond;          // scans for orphans come by in this time
 constexpr std::uint64_t kStepsMax = 20'000'000;
 
 constexpr const char* kOracles[] = {"answer", "check", "crash", "fence",   "format",
