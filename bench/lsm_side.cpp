@@ -133,7 +133,8 @@ class LsmSide : public Side {
   }
   template <class T>
   static Task<void> store(Task<T> task, std::optional<T>* out) {
-    out->emplace(co_await std::move(task));
+    T value = co_await std::move(task);
+    out->emplace(std::move(value));
   }
   static Task<void> store(Task<void> task, std::optional<bool>* out) {
     co_await std::move(task);
