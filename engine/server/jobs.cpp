@@ -21,7 +21,8 @@ Server::Session* Server::job_runner() {
   for (auto& [rid, session] : sessions_) {
     if (!session.declared || session.channel == nullptr || !session.channel->connected())
       continue;
-    if (session.jobs >= kJobsPerMember) continue;
+    // A session outlives its member's farewell by a moment.
+    if (!state_->members().contains(rid) || session.jobs >= kJobsPerMember) continue;
     if (best == nullptr || session.jobs < best->jobs) best = &session;
   }
   return best;
@@ -45,6 +46,8 @@ bool Server::start_one_job() {
     env_.log.warn("leader: no space for the output of a compaction");
     return false;
   }
+  env_.log.debug("leader: compaction {} of {} segments to level {} goes to {:x}", id.value,
+                 choice.job->inputs.size(), choice.job->output_level, runner->rid.value);
   ++runner->jobs;
   jobs_.emplace(id, RunningJob{.job = std::move(*choice.job), .rid = runner->rid});
   handlers_.spawn(offer_job(id));
@@ -78,6 +81,7 @@ Task<void> Server::do_job_result(Rid rid, RequestId id, session::JobResult resul
     answer(rid, id, session::Empty{});
     co_return;
   }
+  env_.log.debug("leader: compaction {} ended", result.job.value);
   if (result.done) {
     const Result<void> finished = state_->finish_job(rid, found->second.job, result.outputs);
     if (!finished.has_value()) {

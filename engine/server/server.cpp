@@ -405,6 +405,10 @@ Server::Status Server::status() const {
   status.free_blocks = state_->free_blocks();
   status.replaced_blocks = state_->replaced_blocks();
   status.waits_for = waits_for_;
+  if (waits_for_.empty() && picker_.level0_full(state_->manifest())) {
+    status.waits_for = fmt::format("compaction ({} segments in level 0, {} jobs running)",
+                                   status.level0_segments, jobs_.size());
+  }
   return status;
 }
 
