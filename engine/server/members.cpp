@@ -12,7 +12,8 @@ using session::Welcome;
 
 namespace {
 constexpr TimeNs kRecoveryPoll = 250 * kMillisecond;
-constexpr TimeNs kRecoveryReport = 5 * kSecond;  // how often the operator is told again
+constexpr TimeNs kLostPoll = 500 * kMillisecond;  // how often lost members are looked for
+constexpr TimeNs kRecoveryReport = 5 * kSecond;   // how often the operator is told again
 }  // namespace
 
 Task<void> Server::serve(std::unique_ptr<Connection> connection) {
@@ -117,7 +118,8 @@ Task<Result<Setup>> Server::admit_new(Greeting greeting) {
     const Session& session = sessions_.at(rid);
     const bool connected = session.channel != nullptr && session.channel->connected();
     const format::Member holder = member;
-    // Its connection may still look alive: what it was cut off by, this node has not noticed yet.
+    // Its connection may still look alive: what it was cut off by, this node has not noticed
+    // yet.
     bool dead = std::find(greeting.confirmed_dead.begin(), greeting.confirmed_dead.end(),
                           holder.who) != greeting.confirmed_dead.end();
     if (!dead) {
@@ -223,6 +225,27 @@ void Server::finish_recovery() {
   env_.log.info("leader: serving, term {}, {} members", term_.number, state_->members().size());
   changed_.wake_all();
   compact_wake_.wake_all();
+}
+
+Task<void> Server::bury_lost() {
+  while (!stopping_ && !failed_) {
+    co_await Sleep(env_.scheduler, kLostPoll, &cancellation_);
+    if (recovering_) continue;
+    std::vector<format::Member> lost;
+    for (const auto& [rid, member] : state_->members()) {
+      const Session& session = sessions_.at(rid);
+      const bool connected = session.channel != nullptr && session.channel->connected();
+      if (!connected) lost.push_back(member);
+    }
+    for (const format::Member& member : lost) {
+      const Result<bool> dead = co_await env_.fencing.confirm_dead(member.who, member.host);
+      if (!dead.has_value() || !*dead) continue;
+      Mutex::Guard one_at_a_time = co_await membership_.lock();
+      if (!state_->members().contains(member.who.rid) || stopping_) continue;
+      const Result<void> buried = co_await bury(member.who.rid);
+      if (!buried.has_value()) co_return;
+    }
+  }
 }
 
 Task<void> Server::beat() {

@@ -46,6 +46,7 @@ Task<Result<void>> Server::start() {
     sessions_[rid].rid = rid;
   }
   background_.spawn(recover());
+  background_.spawn(bury_lost());
   background_.spawn(beat());
   background_.spawn(compact());
   co_return Result<void>{};
@@ -99,7 +100,8 @@ void Server::deliver(const lock::LockTable::Output& output) {
   for (const auto& grant : output.grants) {
     session::LockGrant reply{
         .id = grant.id, .mode = grant.mode, .grant = grant.grant, .open_elsewhere = {}};
-    if (grant.mode == lock::Mode::write) reply.open_elsewhere = open_elsewhere(grant.id, grant.to);
+    if (grant.mode == lock::Mode::write)
+      reply.open_elsewhere = open_elsewhere(grant.id, grant.to);
     answer(grant.to, grant.request, std::move(reply));
   }
   for (const auto& revoke : output.revokes) {

@@ -127,6 +127,8 @@ class Server {
   void fail_server(Error error);
 
   Task<void> recover();
+  // Takes over what members held whose death can be confirmed.
+  Task<void> bury_lost();
   void finish_recovery();
   Task<void> beat();
   Task<void> compact();
