@@ -31,6 +31,10 @@ fuzz seconds="10":
     cmake --build --preset fuzz -j {{jobs}} --target fuzz
     fuzz/run.sh {{seconds}}
 
+# Proves that the simulator finds planted bugs
+mutants:
+    python3 tools/mutants.py --jobs {{jobs}}
+
 # Installs the command, mount helpers, manual and completion (DESTDIR, PREFIX)
 install: build
     tools/install.sh install

@@ -195,8 +195,7 @@ class Run {
   // Everything is quiet: what was put off gets done, and every node reads everything.
   bool settle() {
     cluster_.network().unblock_all();
-    if (!run_for(4 * plan_.mount.orphan_scan_ns + 2 * plan_.mount.commit_interval_ns))
-      return false;
+    if (!run_for(kSettles + 4 * plan_.mount.orphan_scan_ns)) return false;
     for (unsigned node = 0; node < plan_.nodes; ++node) {
       if (!cluster_.all_serving()) return true;
       NodeLife& life = *cluster_.life(node);

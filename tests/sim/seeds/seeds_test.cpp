@@ -1,0 +1,60 @@
+#include <map>
+
+#include "sim/runner.hpp"
+#include "tests/test.hpp"
+
+namespace scoutfs::sim {
+namespace {
+
+constexpr std::uint64_t kSeeds = 1000;
+
+std::map<std::uint64_t, Verdict> run(std::uint64_t first, std::uint64_t last,
+                                     RunConfig config) {
+  RangeConfig range;
+  range.run = config;
+  range.first = first;
+  range.last = last;
+  range.jobs = 2;
+  std::map<std::uint64_t, Verdict> verdicts;
+  run_seeds(range, [&verdicts](const Verdict& verdict) {
+    verdicts[verdict.seed] = verdict;
+    return true;
+  });
+  return verdicts;
+}
+
+BOOST_AUTO_TEST_CASE(a_thousand_seeds_pass) {
+  const std::map<std::uint64_t, Verdict> verdicts = run(1, kSeeds, {});
+  BOOST_TEST(verdicts.size() == kSeeds);
+  for (const auto& [seed, verdict] : verdicts) {
+    RunConfig config;
+    config.seed = seed;
+    BOOST_TEST(verdict.passed,
+               to_text(verdict) << "repeat with: " << replay_command(config) << " --verbose");
+  }
+}
+
+BOOST_AUTO_TEST_CASE(a_seed_repeats_to_the_last_event) {
+  const std::map<std::uint64_t, Verdict> once = run(1, 40, {});
+  const std::map<std::uint64_t, Verdict> again = run(1, 40, {});
+  for (const auto& [seed, verdict] : once) {
+    BOOST_TEST(to_string(verdict.hash) == to_string(again.at(seed).hash));
+    BOOST_TEST(verdict.events == again.at(seed).events);
+  }
+}
+
+BOOST_AUTO_TEST_CASE(faults_and_recoveries_happen_in_the_seeds) {
+  std::map<std::string, std::uint64_t> faults;
+  std::uint64_t lost = 0, late = 0;
+  for (const auto& [seed, verdict] : run(1, 200, {})) {
+    for (const auto& [kind, count] : verdict.faults) faults[kind] += count;
+    lost += verdict.lost_operations;
+    late += verdict.late_writes;
+  }
+  BOOST_TEST(faults.size() == kFaultKinds);
+  BOOST_TEST(lost > 0);
+  BOOST_TEST(late > 0);
+}
+
+}  // namespace
+}  // namespace scoutfs::sim
