@@ -119,8 +119,7 @@ struct Superblock {
 //      204     2  segment count     at most 1000
 //      206     -  slots             {u8 slot, u32 ip, u16 port} each, ascending by slot
 //        -     -  cluster name
-//        -     -  segments          {start, count, id, record: u64 each, u8 level} = 33 bytes
-//        each
+//        -     -  segments          33 bytes each: {start, count, id, record: u64, u8 level}
 //        -     -  zero to the end
 //
 // What decode_superblock() also checks: the three regions lie in the device in the order above,

@@ -5,8 +5,7 @@
 //   - a merge within level 0 takes, among segments whose coverage overlaps, a contiguous run of
 //     records, and its output takes the newest input's record;
 //   - a segment leaves level 0 only with, or after, all older level-0 segments it overlaps;
-//   - a tombstone is dropped only when nothing outside the job, level 0 included, that is older
-//   can
+//   - a tombstone is dropped only when nothing older outside the job, level 0 included, can
 //     hold its key;
 //   - jobs reserve their key range in both levels.
 #pragma once

@@ -9,9 +9,8 @@
 //             level 1 for little of level 0, the newest runs become one instead: as many as are
 //             each no larger than all newer ones together. With n runs at most, n * n / 2
 //             commits are then merged once before they go down.
-//   level n   A run of neighbours and what they overlap in level n + 1. Runs continue where the
-//   last
-//             one ended, so that all keys get their turn.
+//   level n   Some neighbours and what they overlap in level n + 1. The next job begins where
+//             the last one ended, so that all keys get their turn.
 //   moves     A segment that is not small and overlaps nothing in the next level just moves.
 //   tidying   When a level consists of much too many small segments, neighbours become one.
 #include <algorithm>

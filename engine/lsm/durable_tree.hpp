@@ -26,9 +26,9 @@
 namespace scoutfs::lsm {
 
 // The newest good superblock of a device. One damaged copy is as after a power cut: the other
-// counts. Errors: corrupt (neither copy is good, or they are of two volumes), unsupported
-// (another format
-//         hash), those of the device.
+// counts.
+// Errors: corrupt (neither copy is good, or they are of two volumes),
+//         unsupported (another format hash), those of the device.
 Task<Result<format::Superblock>> read_superblock(BlockDevice& device);
 
 // Visits items in key order.
@@ -43,30 +43,33 @@ class DurableTree {
   ~DurableTree();
 
   // mkfs: the first checkpoint, holding `items`. Writes both copies and an empty journal.
-  // Fields of the checkpoint in `superblock` are ignored, but for term and leader. Errors:
-  // invalid (journal below Journal::kBlocksMin, server area below kAreaBlocksMin),
+  // Fields of the checkpoint in `superblock` are ignored, but for term and leader.
+  // Errors: invalid (journal below Journal::kBlocksMin, server area below kAreaBlocksMin),
   //         no_space (the items do not fit the server area), those of the device.
   static Task<Result<void>> create(Scheduler& scheduler, BlockDevice& device,
                                    format::Superblock superblock, const Memtable& items);
   static constexpr std::uint64_t kAreaBlocksMin = 512;
 
-  // Reads the checkpoint and the journal, and visits what they hold. Read-only: check/ uses it.
-  // Once. Errors: corrupt, those of the device and of `visit`.
+  // Reads the checkpoint and the journal, and visits what they hold, once. Read-only: for
+  // offline checks, too.
+  // Errors: corrupt, those of the device and of `visit`.
   Task<Result<void>> load(Visit visit);
 
   // After load(): from here on this object is the only writer, under `term` and `leader`, which
   // every record and checkpoint carries. Writes a checkpoint first, so that a torn tail is
-  // gone. Starts the writer tasks. Requires: `term` is higher than the superblock's. Errors:
-  // no_space, those of the device; then the tree is as after a failed commit().
+  // gone. Starts the writer tasks.
+  // Requires: `term` is higher than the superblock's.
+  // Errors: no_space, those of the device; then the tree is as after a failed commit().
   Task<Result<void>> open(Term term, Rid leader);
 
   // Adds the batch to the group that is written next, in the order of the calls (the call
-  // itself adds it, awaited or not); durable on return. Errors: those of the device, and
-  // no_space (the server area); then, and from then on, nothing
-  //         more is written (the caller must stop serving). After an error of the device,
-  //         whether the batch survived is open; after no_space it did not, and nothing
-  //         acknowledged is lost. too_large (encoded_size_max(batch) exceeds batch_size_max()):
-  //         nothing else changes. stopping: not open, or close() was called.
+  // itself adds it, awaited or not); durable on return.
+  // Errors: too_large (encoded_size_max(batch) exceeds batch_size_max()): nothing else changes.
+  //         stopping (not open, or close() was called).
+  //         Those of the device, and no_space (the server area): then, and from then on, no
+  //         record and no superblock is written, and the caller must stop serving. After an
+  //         error of the device it is open whether the batch survived; after no_space it did
+  //         not. Nothing acknowledged is lost.
   [[clang::coro_wrapper]] Task<Result<void>> commit(Batch batch);
   std::size_t batch_size_max() const;
   // Waits until every commit() called before is durable. Errors: as commit().

@@ -10,8 +10,7 @@
 //   active   changes of records from the last freeze on, exactly those below journal.next()
 //   frozen   changes being written as segments; empty otherwise
 //   manifest what the next superblock will name; differs from `durable` only while the
-//   checkpointer
-//            is between writing segments and writing the superblock
+//            checkpointer is between writing segments and writing the superblock
 //   retired  extents that `durable` names and `manifest` does not
 #pragma once
 
@@ -36,8 +35,7 @@ struct SegmentWrite {
   std::string bytes;
 };
 
-// Places all of a memtable. Errors: no_space; then nothing stays allocated.
-// `ids` names the segments: identities next_id(), ...
+// Identities of segments that no other author, and no earlier checkpoint, gives out.
 class SegmentIds {
  public:
   SegmentIds(Term term, Rid leader, std::uint64_t checkpoint);
@@ -47,6 +45,8 @@ class SegmentIds {
   std::uint64_t base_;
   std::uint64_t count_ = 0;
 };
+
+// Places all of a memtable. Errors: no_space; then nothing stays allocated.
 Result<std::vector<SegmentWrite>> place_memtable(const Memtable& memtable, Fsid fsid,
                                                  Area& area, SegmentIds& ids,
                                                  std::uint64_t segment_size_max);

@@ -51,13 +51,12 @@ class Journal {
 
   // Hands the batches from the first needed record on to `apply`, in order. Reads only. After
   // it next() is behind the last record. `author` wrote the checkpoint, and so these records.
-  // Errors: corrupt (an unreadable record that is not the last), those of the device and
-  // `apply`.
+  // Errors: corrupt (an unreadable record that is not the last), those of the device.
   using Apply = std::function<void(Batch batch)>;
   Task<Result<void>> replay(Author author, Apply apply);
 
   // One record; durable on return. One at a time.
-  // Requires: group.size() <= payload_max(), free_blocks() >= group_blocks_max().
+  // Requires: payload.size() <= payload_max(), free_blocks() >= group_blocks_max().
   // Errors: those of the device; then nothing more may be appended.
   Task<Result<void>> append(Author author, std::string payload);
 

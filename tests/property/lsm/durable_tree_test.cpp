@@ -187,14 +187,14 @@ class History {
 
 RC_BOOST_PROP(what_was_acknowledged_survives_every_death_in_order, (std::uint64_t seed)) {
   History history(seed);
-  for (int life = 0; life < 8; ++life) {
+  for (int life = 0; life < 14; ++life) {
     history.live();
     history.die();
   }
   history.settle();
   RC_CLASSIFY(history.wrapped(), "wrapped");
   RC_CLASSIFY(history.merges() > 0, "merged");
-  RC_CLASSIFY(history.opened() > 4, "many lives");
+  RC_CLASSIFY(history.opened() > 7, "many lives");
 }
 
 BOOST_AUTO_TEST_CASE(a_long_history_wraps_the_ring_and_merges_segments) {
