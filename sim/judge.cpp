@@ -131,22 +131,15 @@ void Judge::execute(Call& call, TxnNo txn) {
   call.ids_.other = id_of(op.other);
   const bool creates = op.kind == OpKind::create || op.kind == OpKind::create_open;
   if (creates) call.ids_.created = next_id_++;
-  // An unlinked inode is there for a node that has it open, and for nobody else.
-  const ModelInode* inode = model_.find(call.ids_.inode);
-  const bool gone =
-      inode != nullptr && inode->nlink == 0 && !is_open(call.ids_.inode, call.life_);
-  if (gone) {
-    Expected& expected = call.expected_.emplace();
-    expected.errors.push_back(Errc::not_found);
-    // Which of several reasons is named is open.
-    if (op.kind == OpKind::link) expected.errors = model_.execute(op, call.ids_).errors;
-    return;
-  }
+  const bool unlinked = is_unlinked(call.ids_.inode);
+  // The news that the last one has closed it travels; until then it may be there or not.
+  call.may_be_gone_ = unlinked && (!is_open(call.ids_.inode) || op.kind == OpKind::readdir);
+  if (call.may_be_gone_ && txn.value == 0) return expect_of_unlinked(call);
   Expected expected = model_.execute(op, call.ids_);
   trace_.line(events_.now_ns(), call.node_, "{} takes effect in transaction {}{}", describe(op),
               txn.value, expected.errors.empty() ? "" : ", to fail");
   const bool opens = op.kind == OpKind::open || op.kind == OpKind::create_open;
-  if (opens && expected.errors.empty()) ++opens_[{expected.id, call.life_}];
+  if (opens && !call.may_be_gone_ && expected.errors.empty()) ++opens_[{expected.id, call.life_}];
   if (expected.changed && txn.value == 0) {
     fail(call, "witness", "changes something in no transaction");
   }
@@ -158,6 +151,22 @@ void Judge::execute(Call& call, TxnNo txn) {
     newest = std::max(newest, txn);
   }
   call.expected_ = std::move(expected);
+}
+
+void Judge::expect_of_unlinked(Call& call) {
+  Model copy = model_;
+  Expected expected = copy.execute(call.op_, call.ids_);
+  // It changed nothing, so if it would have, it did not find the inode.
+  if (expected.changed) {
+    expected = Expected{};
+    expected.errors.push_back(Errc::not_found);
+  }
+  call.expected_ = std::move(expected);
+}
+
+bool Judge::is_unlinked(ModelId id) const {
+  const ModelInode* inode = model_.find(id);
+  return inode != nullptr && inode->nlink == 0;
 }
 
 void Judge::judge_answer(Call& call, const Outcome& outcome) {
@@ -197,6 +206,10 @@ void Judge::judge_answer(Call& call, const Outcome& outcome) {
 
 void Judge::compare(const Call& call, const Outcome& outcome) {
   board_.ran("answer");
+  if (call.may_be_gone_ && outcome.error == Errc::not_found) return;
+  if (call.may_be_gone_ && call.op_.kind == OpKind::open && !outcome.error.has_value()) {
+    ++opens_[{call.ids_.inode, call.life_}];
+  }
   const std::string what = difference(call, outcome);
   if (!what.empty()) fail(call, "answer", what);
 }
@@ -250,8 +263,7 @@ std::string Judge::attributes_difference(const Expected& expected, const fs::Att
 
 std::string Judge::entries_difference(const Call& call, const Outcome& outcome) {
   // What a removed directory lists as its parent is open.
-  const ModelInode* dir = model_.find(call.ids_.inode);
-  if (dir == nullptr || dir->nlink == 0) return {};
+  if (call.may_be_gone_) return {};
   const auto listing = [](const auto& entries) {
     std::string text;
     for (const auto& entry : entries) text += fmt::format(" {}@{}", entry.name, entry.position);
@@ -289,6 +301,11 @@ bool Judge::bind(Ino ino, ModelId id) {
   const auto [by_ino, new_ino] = id_of_.try_emplace(ino, id);
   const auto [by_id, new_id] = ino_of_.try_emplace(id, ino);
   return by_ino->second == id && by_id->second == ino;
+}
+
+bool Judge::is_open(ModelId id) const {
+  const auto found = opens_.lower_bound({id, 0});
+  return found != opens_.end() && found->first.first == id;
 }
 
 void Judge::closed(Life life, Ino ino) {

@@ -52,6 +52,7 @@ class Judge {
     Operation op_;
     ModelIds ids_;
     std::optional<Expected> expected_;
+    bool may_be_gone_ = false;  // not_found is right, too
     bool finished_ = false;
     TxnNo synced_up_to_;  // of a sync: what it promises
   };
@@ -70,7 +71,7 @@ class Judge {
   ModelId id_of(Ino ino) const;
   // Says that they are the same. False (and a failure) if either is known to be another.
   bool bind(Ino ino, ModelId id);
-  bool is_open(ModelId id, Life life) const { return opens_.contains({id, life}); }
+  bool is_open(ModelId id) const;
   // It changed something that is not resolved.
   bool has_changed(Life life) const { return newest_txn_.contains(life); }
 
@@ -95,6 +96,8 @@ class Judge {
   };
 
   void execute(Call& call, TxnNo txn);
+  void expect_of_unlinked(Call& call);
+  bool is_unlinked(ModelId id) const;
   void judge_answer(Call& call, const Outcome& outcome);
   void compare(const Call& call, const Outcome& outcome);
   std::string difference(const Call& call, const Outcome& outcome);
