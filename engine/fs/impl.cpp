@@ -16,6 +16,7 @@ FileSystem::Impl::Impl(client::Store& store, Options options)
       options_(options),
       inodes_(store.env().scheduler),
       pools_(store),
+      rename_mutex_(store.env().scheduler),
       stop_request_(store.env().scheduler),
       scope_(store.env().scheduler) {}
 

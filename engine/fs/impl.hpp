@@ -196,6 +196,8 @@ class FileSystem::Impl {
   InoPools pools_;
   TargetGuesses guesses_;
   FreshBlocks fresh_;
+  // One directory move at a time on this node; the rename lock orders nodes only.
+  Mutex rename_mutex_;
 
   // Inodes that lost their last link while open here: the last close() has them deleted.
   absl::btree_set<Ino> unlinked_open_;

@@ -51,6 +51,7 @@ Task<Result<void>> FileSystem::Impl::rename(Context context, Ino from_dir, std::
   SCOUTFS_CO_CHECK(check_name(from));
   SCOUTFS_CO_CHECK(check_name(to));
   client::Locks rename_lock;
+  Mutex::Guard rename_turn;  // given up before the lock
   Ino checked;  // the directory whose place above or beside the destination is known
   bool below = false;
   Ino source = guesses_.find(from_dir, from);
@@ -85,6 +86,7 @@ Task<Result<void>> FileSystem::Impl::rename(Context context, Ino from_dir, std::
           wants.push_back({lock::kRenameLock, Mode::write});
           SCOUTFS_CO_TRY(rename_lock,
                          co_await store_.lock(std::move(wants), context.cancellation));
+          rename_turn = co_await rename_mutex_.lock();
         }
         SCOUTFS_CO_TRY(below, co_await is_below(context, to_dir, source));
         checked = source;
