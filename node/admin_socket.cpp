@@ -9,6 +9,7 @@
 #include <array>
 #include <cerrno>
 #include <cstring>
+#include <filesystem>
 
 namespace scoutfs::node {
 
@@ -113,6 +114,20 @@ std::string AdminSocket::answer(const std::string& line) const {
   (*answer)["ok"] = true;
   // Names come from other hosts and may be anything.
   return answer->dump(-1, ' ', false, nlohmann::json::error_handler_t::replace);
+}
+
+void remove_dead_sockets(const std::string& directory) {
+  std::error_code error;
+  for (const auto& entry : std::filesystem::directory_iterator(directory, error)) {
+    const std::string path = entry.path().string();
+    if (!path.ends_with(".sock")) continue;
+    const UniqueFd socket(::socket(AF_UNIX, SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0));
+    sockaddr_un address{};
+    if (!socket || !set_path(address, path)) continue;
+    const int status =
+        connect(socket.get(), reinterpret_cast<sockaddr*>(&address), sizeof(address));
+    if (status != 0 && errno == ECONNREFUSED) unlink(path.c_str());
+  }
 }
 
 std::expected<std::string, int> ask_daemon(const std::string& path, const std::string& line) {

@@ -57,6 +57,10 @@ class AdminSocket {
   std::list<Client> clients_;
 };
 
+// Removes the sockets in `directory` that nobody listens on any more: of daemons that were
+// killed.
+void remove_dead_sockets(const std::string& directory);
+
 // Asks the daemon at `socket`: sends one line, returns the line that is answered. Blocks, for
 // five seconds at most. Errors: errno.
 std::expected<std::string, int> ask_daemon(const std::string& socket, const std::string& line);

@@ -198,6 +198,7 @@ Result<void> Daemon::start_services(std::string& why) {
 
   std::error_code ignored;
   std::filesystem::create_directories(config_.run_directory, ignored);
+  remove_dead_sockets(config_.run_directory);
   const std::string socket = fmt::format("{}/{}-{}.sock", config_.run_directory,
                                          hex(volume.fsid.value), hex(rid.value));
   auto admin = AdminSocket::open(

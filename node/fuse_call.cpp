@@ -49,13 +49,20 @@ FuseCall::FuseCall(FuseMount& mount, fuse_req_t request)
   const fuse_ctx* context = fuse_req_ctx(request);
   uid_ = context->uid;
   gid_ = context->gid;
+  thread_ = context->pid;
   mount_.calls().push_back(*this);
   fuse_req_interrupt_func(
-      request, [](fuse_req_t, void* call) { static_cast<FuseCall*>(call)->cancel(); }, this);
+      request,
+      [](fuse_req_t, void* data) {
+        auto& call = *static_cast<FuseCall*>(data);
+        call.mount().interrupted(call);
+      },
+      this);
   if (mount_.finishing()) cancel();
 }
 
 FuseCall::~FuseCall() {
+  mount_.forget(*this);
   if (request_ != nullptr) error(EIO);
 }
 

@@ -25,6 +25,7 @@ class FuseCall : public ListHook<FuseCallTag> {
 
   fs::Context context();
   bool by_root() const { return uid_ == 0; }
+  pid_t thread() const { return thread_; }  // the one that waits; 0 if it is not visible here
   void cancel() { cancellation_.request(); }
   fs::FileSystem& filesystem() { return mount_.filesystem(); }
   FuseMount& mount() { return mount_; }
@@ -57,6 +58,7 @@ class FuseCall : public ListHook<FuseCallTag> {
   Cancellation cancellation_;
   std::uint32_t uid_;
   std::uint32_t gid_;
+  pid_t thread_;
 };
 
 inline FuseMount& mount_of(fuse_req_t request) {

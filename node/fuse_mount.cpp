@@ -3,6 +3,7 @@
 #include <fcntl.h>
 #include <fmt/core.h>
 #include <linux/fuse.h>
+#include <signal.h>
 #include <sys/mount.h>
 
 #include <array>
@@ -11,6 +12,7 @@
 #include <cstdio>
 #include <cstdlib>
 #include <cstring>
+#include <fstream>
 
 #include "node/fuse_call.hpp"
 #include "node/loop/helper_thread.hpp"
@@ -23,6 +25,25 @@ constexpr int kRequestsPerTurn = 64;  // before coroutines and other files have 
 
 // With the kernel's default of 12, parked reads of a few files hold up everybody's writes.
 constexpr unsigned kBackgroundMax = 4096;
+
+// Of a call whose process got a signal that it handles.
+constexpr TimeNs kInterruptPatience = 2 * kSecond;
+constexpr TimeNs kInterruptPoll = 100 * kMillisecond;
+
+// True if the thread is gone or has SIGKILL pending, which is what any signal that kills a
+// process becomes for its threads.
+bool is_dying(pid_t thread) {
+  if (thread == 0) return false;
+  std::ifstream in(fmt::format("/proc/{}/status", thread));
+  if (!in) return true;
+  std::string line;
+  while (std::getline(in, line)) {
+    if (!line.starts_with("SigPnd:") && !line.starts_with("ShdPnd:")) continue;
+    const unsigned long long pending = std::strtoull(line.c_str() + 7, nullptr, 16);
+    if ((pending >> (SIGKILL - 1) & 1) != 0) return true;
+  }
+  return false;
+}
 
 void on_init(void*, fuse_conn_info* connection) {
   connection->max_write = fs::FileSystem::kWriteMax;
@@ -193,6 +214,25 @@ void FuseMount::detach() {
     block_signals();
     umount2(directory.c_str(), MNT_DETACH | UMOUNT_NOFOLLOW);
   });
+}
+
+void FuseMount::interrupted(FuseCall& call) {
+  if (is_dying(call.thread())) return call.cancel();
+  interrupted_.emplace(&call, loop_.clock().now_ns());
+  if (watching_interrupted_) return;
+  watching_interrupted_ = true;
+  scope_.spawn(watch_interrupted());
+}
+
+Task<void> FuseMount::watch_interrupted() {
+  while (!interrupted_.empty()) {
+    co_await Sleep(loop_.scheduler(), kInterruptPoll);
+    const TimeNs now = loop_.clock().now_ns();
+    for (const auto& [call, since_ns] : interrupted_) {
+      if (now >= since_ns + kInterruptPatience || is_dying(call->thread())) call->cancel();
+    }
+  }
+  watching_interrupted_ = false;
 }
 
 Task<void> FuseMount::finish() {

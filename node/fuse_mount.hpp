@@ -79,6 +79,11 @@ class FuseMount {
   void opened(Ino ino) { ++open_[ino.value]; }
   void closed(Ino ino);
   List<FuseCall, FuseCallTag>& calls() { return calls_; }
+  // A signal came to the process that waits for `call`. One that kills it ends the call at
+  // once. One that it handles ends the call only when it has waited long: operations of a
+  // filesystem are not expected to fail with EINTR, and programs that use timers would break.
+  void interrupted(FuseCall& call);
+  void forget(FuseCall& call) { interrupted_.erase(&call); }
   bool finishing() const { return finishing_; }
   // The WRITE that is being dispatched must clear the set-id bits of the file.
   bool kills_set_id() const { return kills_set_id_; }
@@ -88,6 +93,7 @@ class FuseMount {
   Result<void> start(std::string& why);
   void receive();
   void end();
+  Task<void> watch_interrupted();
   void close_session();
 
   struct Destroyed {
@@ -105,6 +111,8 @@ class FuseMount {
   TaskScope scope_;
   List<FuseCall, FuseCallTag> calls_;
   std::map<std::uint64_t, std::uint64_t> open_;  // inode number -> open files of this mount
+  std::map<FuseCall*, TimeNs> interrupted_;      // since when
+  bool watching_interrupted_ = false;
   std::function<void()> on_ended_;
   std::jthread detaching_;
   std::uint64_t requests_ = 0;  // that became coroutines

@@ -1,7 +1,9 @@
 // The admin socket, asked as the command line asks it.
 #include "node/admin_socket.hpp"
 
+#include <sys/socket.h>
 #include <sys/stat.h>
+#include <sys/un.h>
 
 #include <thread>
 
@@ -74,6 +76,23 @@ BOOST_AUTO_TEST_CASE(only_its_owner_may_connect_and_it_goes_when_the_daemon_does
   served.admin.reset();
   BOOST_TEST(stat(served.path().c_str(), &info) != 0);
   BOOST_TEST(ask_daemon(served.path(), "{}").error() == ENOENT);
+}
+
+BOOST_AUTO_TEST_CASE(sockets_of_killed_daemons_are_removed_and_others_stay) {
+  Served served;
+  const std::string alive = served.directory.file("alive.sock");
+  const std::string dead = served.directory.file("dead.sock");
+  std::filesystem::create_hard_link(served.path(), alive);
+  // A socket that nobody listens on.
+  const UniqueFd socket(::socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0));
+  sockaddr_un address{};
+  address.sun_family = AF_UNIX;
+  dead.copy(address.sun_path, sizeof(address.sun_path) - 1);
+  BOOST_REQUIRE(bind(socket.get(), reinterpret_cast<sockaddr*>(&address), sizeof(address)) ==
+                0);
+  remove_dead_sockets(served.directory.path());
+  BOOST_TEST(std::filesystem::exists(alive));
+  BOOST_TEST(!std::filesystem::exists(dead));
 }
 
 BOOST_AUTO_TEST_CASE(the_status_of_a_mount_is_a_document) {
