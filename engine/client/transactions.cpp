@@ -323,6 +323,7 @@ Task<void> Transactions::commit(std::shared_ptr<TransactionState> txn) {
     }
   }
   recorded_ = txn->number;
+  if (txn->seq) recorded_seq_ = txn->seq;
   hooks_.on_recorded(*txn, *answer);
   frozen_.pop_back();
   settle_limbo();

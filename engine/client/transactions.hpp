@@ -71,6 +71,7 @@ class Transactions {
   // Newest first.
   const std::deque<std::shared_ptr<TransactionState>>& frozen() const { return frozen_; }
   TxnNo recorded() const { return recorded_; }
+  Seq recorded_seq() const { return recorded_seq_; }  // of the newest recorded transaction
 
   Extent allocate(std::uint64_t count, BlockNo hint);
   void free(Extent extent);
@@ -119,6 +120,7 @@ class Transactions {
   std::shared_ptr<TransactionState> open_;
   std::deque<std::shared_ptr<TransactionState>> frozen_;
   TxnNo recorded_;
+  Seq recorded_seq_;
   TxnNo sent_;
   Seq spare_;          // granted and not used yet
   Seq commit_wanted_;  // the leader wants seqs up to here to close

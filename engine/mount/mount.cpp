@@ -373,6 +373,7 @@ MountStatus Mount::Impl::status() const {
   status.leader_address = to_string(session.leader());
   status.term = session.term();
   status.open_seq = store_->open_seq();
+  status.last_recorded_seq = store_->transactions().recorded_seq();
   status.dirty_bytes = store_->transactions().dirty_bytes();
   status.unrecorded_transactions = store_->transactions().frozen().size();
   status.locks = store_->lock_cache().size();

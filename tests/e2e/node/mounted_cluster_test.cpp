@@ -168,6 +168,13 @@ void ask_everything(Cluster& cluster) {
   const auto document = nlohmann::json::parse(*answer);
   BOOST_TEST(document["status"]["connected"].get<bool>());
   BOOST_TEST(document["directory"] == cluster.nodes[1]->path());
+  // The walk had the first node commit.
+  const auto writer = FsClient::open(cluster.path(0, ""))->mount_info();
+  BOOST_REQUIRE(writer.has_value());
+  const auto written =
+      nlohmann::json::parse(ask_daemon(writer->socket, R"({"cmd":"status"})").value_or("{}"));
+  BOOST_TEST(written["status"]["last_recorded_seq"].get<std::uint64_t>() >= more->data_seq);
+
   BOOST_TEST(FsClient::open("/tmp")->mount_info().error() == ENOTTY);
 }
 
