@@ -2,6 +2,8 @@
 #include "cli/mount.hpp"
 
 #include <fmt/core.h>
+#include <spawn.h>
+#include <sys/wait.h>
 #include <unistd.h>
 
 #include <array>
@@ -57,6 +59,31 @@ bool check_directory(node::MountConfig& config, std::string& why) {
   return true;
 }
 
+// Has umount(8) call umount.fuse.scoutfs for this mount: it knows only "fuse" otherwise, and
+// would return before everything is recorded. Without, the mount is as good.
+void register_umount_helper(const node::MountConfig& config) {
+  std::array<const char*, 9> arguments{"mount",
+                                       "--fake",
+                                       "--internal-only",
+                                       "-tfuse.scoutfs",
+                                       "-ouhelper=fuse.scoutfs",
+                                       "--",
+                                       config.device.c_str(),
+                                       config.directory.c_str(),
+                                       nullptr};
+  pid_t child = 0;
+  if (posix_spawnp(&child, "mount", nullptr, nullptr,
+                   const_cast<char* const*>(arguments.data()), environ) == 0) {
+    waitpid(child, nullptr, 0);
+  }
+}
+
+int mount_in_background(const node::MountConfig& config) {
+  const int code = node::daemonize_and_run(config);
+  if (code == node::kMountOk) register_umount_helper(config);
+  return code;
+}
+
 int run(const Options& options) {
   node::MountConfig config;
   config.device = options.device;
@@ -70,8 +97,8 @@ int run(const Options& options) {
   if (!apply_mount_options(more, Unknown::refuse, config, why)) return misused("mount", why);
   if (geteuid() != 0) return failed("mount", "only root may mount");
   if (!check_directory(config, why)) return failed("mount", why);
-  const int code = options.foreground ? node::run_mount(std::move(config))
-                                      : node::daemonize_and_run(std::move(config));
+  const int code =
+      options.foreground ? node::run_mount(std::move(config)) : mount_in_background(config);
   return code == node::kMountOk ? kOk : kFailed;
 }
 
@@ -169,7 +196,7 @@ int run_mount_helper(const std::vector<std::string>& arguments) {
     fmt::print(stderr, "mount.scoutfs: {}\n", why);
     return node::kMountFailed;
   }
-  return fake ? node::kMountOk : node::daemonize_and_run(std::move(config));
+  return fake ? node::kMountOk : mount_in_background(config);
 }
 
 }  // namespace scoutfs::cli

@@ -171,13 +171,13 @@ Outcome set_option(std::string_view option, MountConfig& config) {
   return set_valued(option.substr(0, equals), option.substr(equals + 1), config);
 }
 
-// "NAME=VALUE" as the help has it, for the error.
+// "NAME=VALUE" as the help has it, for the error; empty if there is no such name.
 std::string_view form_of(std::string_view option) {
   const std::string_view name = option.substr(0, option.find('='));
   for (const MountOptionHelp& help : kHelp) {
     if (help.name.substr(0, help.name.find('=')) == name) return help.name;
   }
-  return name;
+  return "";
 }
 
 }  // namespace
@@ -201,11 +201,9 @@ bool apply_mount_options(std::string_view options, Unknown unknown, MountConfig&
         return false;
       case Outcome::unknown:
         if (unknown == Unknown::ignore) break;
-        if (form_of(option) != option) {
-          why = fmt::format("mount option '{}' needs a value: {}", option, form_of(option));
-        } else {
-          why = fmt::format("unknown mount option '{}'; see scoutfs mount --help", option);
-        }
+        why = form_of(option).empty()
+                  ? fmt::format("unknown mount option '{}'; see scoutfs mount --help", option)
+                  : fmt::format("bad mount option '{}', give {}", option, form_of(option));
         return false;
     }
   }

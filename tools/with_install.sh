@@ -26,7 +26,10 @@ for directory in /usr/local /usr/sbin; do
   [ $directory != /usr/sbin ] || staged=$SCOUTFS_STAGE/sbin
   mount -t overlay -o "lowerdir=$staged:$directory,ro" scoutfs-installed $directory
 done
-mkdir -p /run/scoutfs
-mount -t tmpfs -o mode=700 scoutfs-run /run/scoutfs
+# Where daemons answer, and where mount(8) and umount(8) keep what the kernel does not.
+for directory in /run/scoutfs /run/mount; do
+  mkdir -p $directory
+  mount -t tmpfs -o mode=755 scoutfs-run $directory
+done
 hash -r
 exec "$@"
