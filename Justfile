@@ -17,6 +17,14 @@ test: build
     ctest --test-dir build/debug --output-on-failure -j {{jobs}} -L sanitized
     ctest --test-dir build/release --output-on-failure -j {{jobs}}
 
+# Three mounts of one disk, the change index, and simulated clusters; --keep leaves it mounted
+demo *arguments: build
+    tools/demo.sh {{arguments}}
+
+# Runs seeds of the simulated cluster, as: just sim 1..1000
+sim seeds="1..200": build
+    build/release/scoutfs sim run --seeds {{seeds}} --jobs {{jobs}}
+
 # Checks the source: formatting, house rules, every check of clang-tidy in every room
 tidy:
     cmake --preset release
