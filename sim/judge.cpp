@@ -139,7 +139,8 @@ void Judge::execute(Call& call, TxnNo txn) {
   trace_.line(events_.now_ns(), call.node_, "{} takes effect in transaction {}{}", describe(op),
               txn.value, expected.errors.empty() ? "" : ", to fail");
   const bool opens = op.kind == OpKind::open || op.kind == OpKind::create_open;
-  if (opens && !call.may_be_gone_ && expected.errors.empty()) ++opens_[{expected.id, call.life_}];
+  if (opens && !call.may_be_gone_ && expected.errors.empty())
+    ++opens_[{expected.id, call.life_}];
   if (expected.changed && txn.value == 0) {
     fail(call, "witness", "changes something in no transaction");
   }

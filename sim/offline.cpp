@@ -9,7 +9,8 @@ namespace scoutfs::sim {
 namespace {
 template <class T>
 Task<void> keep(Task<T> task, std::optional<T>* out) {
-  out->emplace(co_await std::move(task));
+  T value = co_await std::move(task);
+  out->emplace(std::move(value));
 }
 }  // namespace
 

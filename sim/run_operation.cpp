@@ -52,7 +52,8 @@ Task<Outcome> run_set_attributes(fs::FileSystem& filesystem, fs::Context context
   fs::SetAttributes changes;
   if (op.kind == OpKind::set_mode) changes.mode = op.mode;
   if (op.kind == OpKind::truncate) changes.size = op.length;
-  co_return outcome_of(co_await filesystem.setattr(context, op.ino, changes));
+  const auto answer = co_await filesystem.setattr(context, op.ino, changes);
+  co_return outcome_of(answer);
 }
 
 Task<Outcome> run_read(fs::FileSystem& filesystem, fs::Context context, const Operation& op) {
@@ -69,76 +70,111 @@ Task<Outcome> run_read(fs::FileSystem& filesystem, fs::Context context, const Op
 
 Task<Outcome> run_name_operation(fs::FileSystem& f, fs::Context context, const Operation& op) {
   switch (op.kind) {
-    case OpKind::lookup:
-      co_return outcome_of(co_await f.lookup(context, op.ino, op.name));
+    case OpKind::lookup: {
+      const auto answer = co_await f.lookup(context, op.ino, op.name);
+      co_return outcome_of(answer);
+    }
     case OpKind::create: {
       fs::NewNode node = new_node_of(op);
-      co_return outcome_of(co_await f.create(context, op.ino, op.name, std::move(node)));
+      const auto answer = co_await f.create(context, op.ino, op.name, std::move(node));
+      co_return outcome_of(answer);
     }
     case OpKind::create_open: {
       fs::NewNode node = new_node_of(op);
-      co_return outcome_of(co_await f.create_open(context, op.ino, op.name, std::move(node)));
+      const auto answer = co_await f.create_open(context, op.ino, op.name, std::move(node));
+      co_return outcome_of(answer);
     }
-    case OpKind::unlink:
-      co_return outcome_of(co_await f.unlink(context, op.ino, op.name));
-    case OpKind::rmdir:
-      co_return outcome_of(co_await f.rmdir(context, op.ino, op.name));
-    case OpKind::rename:
-      co_return outcome_of(
-          co_await f.rename(context, op.ino, op.name, op.other, op.name2, op.rename_flags));
-    case OpKind::link:
-      co_return outcome_of(co_await f.link(context, op.ino, op.other, op.name));
+    case OpKind::unlink: {
+      const auto answer = co_await f.unlink(context, op.ino, op.name);
+      co_return outcome_of(answer);
+    }
+    case OpKind::rmdir: {
+      const auto answer = co_await f.rmdir(context, op.ino, op.name);
+      co_return outcome_of(answer);
+    }
+    case OpKind::rename: {
+      const auto answer =
+          co_await f.rename(context, op.ino, op.name, op.other, op.name2, op.rename_flags);
+      co_return outcome_of(answer);
+    }
+    case OpKind::link: {
+      const auto answer = co_await f.link(context, op.ino, op.other, op.name);
+      co_return outcome_of(answer);
+    }
     default:
       break;
   }
-  co_return outcome_of(
-      co_await f.readdir(context, op.ino, op.offset, static_cast<std::size_t>(op.length)));
+  const auto answer =
+      co_await f.readdir(context, op.ino, op.offset, static_cast<std::size_t>(op.length));
+  co_return outcome_of(answer);
 }
 
 Task<Outcome> run_data_operation(fs::FileSystem& f, fs::Context context, const Operation& op) {
   switch (op.kind) {
     case OpKind::read:
       co_return co_await run_read(f, context, op);
-    case OpKind::write:
-      co_return outcome_of(co_await f.write(context, op.ino, op.offset, op.data));
-    case OpKind::append:
-      co_return outcome_of(co_await f.write(context, op.ino, std::nullopt, op.data));
-    case OpKind::seek:
-      co_return outcome_of(co_await f.seek(context, op.ino, op.offset, op.seek));
+    case OpKind::write: {
+      const auto answer = co_await f.write(context, op.ino, op.offset, op.data);
+      co_return outcome_of(answer);
+    }
+    case OpKind::append: {
+      const auto answer = co_await f.write(context, op.ino, std::nullopt, op.data);
+      co_return outcome_of(answer);
+    }
+    case OpKind::seek: {
+      const auto answer = co_await f.seek(context, op.ino, op.offset, op.seek);
+      co_return outcome_of(answer);
+    }
     default:
       break;
   }
   const bool punch = op.kind == OpKind::punch;
   const fs::FallocateMode mode{.keep_size = punch || op.keep_size, .punch_hole = punch};
-  co_return outcome_of(co_await f.fallocate(context, op.ino, mode, op.offset, op.length));
+  const auto answer = co_await f.fallocate(context, op.ino, mode, op.offset, op.length);
+  co_return outcome_of(answer);
 }
 
 Task<Outcome> run_xattr_operation(fs::FileSystem& f, fs::Context context, const Operation& op) {
   switch (op.kind) {
-    case OpKind::set_xattr:
-      co_return outcome_of(co_await f.set_xattr(context, op.ino, op.name, op.data, op.how));
-    case OpKind::get_xattr:
-      co_return outcome_of(co_await f.get_xattr(context, op.ino, op.name));
-    case OpKind::list_xattrs:
-      co_return outcome_of(co_await f.list_xattrs(context, op.ino));
+    case OpKind::set_xattr: {
+      const auto answer = co_await f.set_xattr(context, op.ino, op.name, op.data, op.how);
+      co_return outcome_of(answer);
+    }
+    case OpKind::get_xattr: {
+      const auto answer = co_await f.get_xattr(context, op.ino, op.name);
+      co_return outcome_of(answer);
+    }
+    case OpKind::list_xattrs: {
+      const auto answer = co_await f.list_xattrs(context, op.ino);
+      co_return outcome_of(answer);
+    }
     default:
       break;
   }
-  co_return outcome_of(co_await f.remove_xattr(context, op.ino, op.name));
+  const auto answer = co_await f.remove_xattr(context, op.ino, op.name);
+  co_return outcome_of(answer);
 }
 
 }  // namespace
 
 Task<Outcome> run_operation(fs::FileSystem& filesystem, fs::Context context, Operation op) {
   switch (op.kind) {
-    case OpKind::getattr:
-      co_return outcome_of(co_await filesystem.getattr(context, op.ino));
-    case OpKind::open:
-      co_return outcome_of(co_await filesystem.open(context, op.ino));
-    case OpKind::readlink:
-      co_return outcome_of(co_await filesystem.readlink(context, op.ino));
-    case OpKind::sync:
-      co_return outcome_of(co_await filesystem.sync(context));
+    case OpKind::getattr: {
+      const auto answer = co_await filesystem.getattr(context, op.ino);
+      co_return outcome_of(answer);
+    }
+    case OpKind::open: {
+      const auto answer = co_await filesystem.open(context, op.ino);
+      co_return outcome_of(answer);
+    }
+    case OpKind::readlink: {
+      const auto answer = co_await filesystem.readlink(context, op.ino);
+      co_return outcome_of(answer);
+    }
+    case OpKind::sync: {
+      const auto answer = co_await filesystem.sync(context);
+      co_return outcome_of(answer);
+    }
     case OpKind::set_mode:
     case OpKind::truncate:
       co_return co_await run_set_attributes(filesystem, context, op);

@@ -28,8 +28,9 @@ ItemStore::ItemStore(LeaderSession& session, LockCache& locks, Transactions& tra
 
 Task<Result<std::shared_ptr<ListUse>>> ItemStore::fetch_list(KeyRange range) {
   const auto floor = fetching_.insert(known_);
+  session::ListRequest request{.range = std::move(range)};
   Result<session::ListAnswer> answer =
-      co_await session_.call<session::ListAnswer>(session::ListRequest{.range = range});
+      co_await session_.call<session::ListAnswer>(std::move(request));
   fetching_.erase(floor);
   if (!answer.has_value()) co_return std::unexpected(answer.error());
   known_ = std::max(known_, answer->version);

@@ -263,8 +263,8 @@ Task<bool> LeaderSession::on_refusal(Refusal refusal) {
         confirmed_dead_.push_back(refusal.holder);
         co_return true;
       }
-      refused_ = fmt::format("slot {}, which {} holds and has not left",
-                             identity_.slot, refusal.name);
+      refused_ =
+          fmt::format("slot {}, which {} holds and has not left", identity_.slot, refusal.name);
       co_return false;
     }
     case Refusal::Why::wrong_volume:

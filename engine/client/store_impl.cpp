@@ -95,8 +95,9 @@ Task<Result<void>> StoreImpl::stop() {
   Result<void> committed = co_await sync();
   if (!failed_) {
     while (jobs_running_ > 0) co_await jobs_done_.wait();
+    session::Farewell goodbye;
     const Result<session::Empty> farewell =
-        co_await session_.call<session::Empty>(session::Farewell{});
+        co_await session_.call<session::Empty>(std::move(goodbye));
     if (!farewell.has_value() && committed.has_value()) {
       committed = std::unexpected(farewell.error());
     }

@@ -32,7 +32,8 @@ class LockTable {
     GrantId grant;
     Mode keep{};
   };
-  // What the caller must send: the grants before the revokes, which may be of these very grants.
+  // What the caller must send: the grants before the revokes, which may be of these very
+  // grants.
   struct Output {
     std::vector<Grant> grants;
     std::vector<Revoke> revokes;

@@ -99,7 +99,8 @@ Task<void> Server::do_job_result(Rid rid, RequestId id, session::JobResult resul
   }
   changed_.wake_all();
   compact_wake_.wake_all();
-  co_await answer_when_durable(rid, id, session::Empty{});
+  session::Empty nothing;
+  co_await answer_when_durable(rid, id, std::move(nothing));
 }
 
 void Server::free_unreferenced() {

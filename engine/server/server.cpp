@@ -311,7 +311,8 @@ Task<void> Server::do_space_return(Rid rid, RequestId id, session::SpaceReturn r
     violation(rid, "it returns space that it does not have");
     co_return;
   }
-  co_await answer_when_durable(rid, id, session::Empty{});
+  session::Empty nothing;
+  co_await answer_when_durable(rid, id, std::move(nothing));
 }
 
 Task<void> Server::do_list(Rid rid, RequestId id, session::ListRequest request) {
