@@ -257,7 +257,14 @@ void Server::declare(Session& session, RequestId id, const session::Declare& dec
 }
 
 Task<void> Server::do_commit(Rid rid, RequestId id, session::Commit commit) {
-  while (picker_.level0_full(state_->manifest()) && !stopping_ && !failed_) {
+  // Back-pressure; and a transaction does not overtake an older one that waited for it.
+  const auto must_wait = [&] {
+    const auto member = state_->members().find(rid);
+    if (stopping_ || failed_ || member == state_->members().end()) return false;
+    return picker_.level0_full(state_->manifest()) ||
+           commit.txn > member->second.recorded.next();
+  };
+  while (must_wait()) {
     compact_wake_.wake_all();
     co_await changed_.wait();
   }
@@ -275,6 +282,7 @@ Task<void> Server::do_commit(Rid rid, RequestId id, session::Commit commit) {
       co_return;
     }
     reply = std::move(*recorded);
+    changed_.wake_all();  // the next one of this member may go on
   }
   Session& session = sessions_.at(rid);
   if (commit.wants_seq) {
