@@ -155,16 +155,18 @@ void EventLoop::poll(TimeNs wait_ns) {
     return;
   }
   for (int i = 0; i < count; ++i) {
-    const epoll_event& event = events[static_cast<std::size_t>(i)];
-    if (event.data.u64 == kWakeId) {
+    // By value: the structure is packed.
+    const std::uint64_t id = events[static_cast<std::size_t>(i)].data.u64;
+    const std::uint32_t ready = events[static_cast<std::size_t>(i)].events;
+    if (id == kWakeId) {
       std::uint64_t unused = 0;
       [[maybe_unused]] const ssize_t got = ::read(wake_.get(), &unused, sizeof(unused));
-    } else if (event.data.u64 == kSignalsId) {
+    } else if (id == kSignalsId) {
       read_signals();
-    } else if (const auto it = watched_.find(event.data.u64); it != watched_.end()) {
+    } else if (const auto it = watched_.find(id); it != watched_.end()) {
       // Not there: an earlier handler of this round removed it.
       const std::shared_ptr<Handler> handler = it->second.handler;
-      (*handler)(event.events);
+      (*handler)(ready);
     }
   }
 }
