@@ -95,6 +95,7 @@ bool Cluster::format() {
   bool done = false;
   scope.spawn(format_task(env, plan_.format, &done));
   scheduler.run();
+  world_.board().ran("format");
   if (!done) world_.board().fail("format", "the volume cannot be made");
   disk_.load(device.image());
   return done;
@@ -183,6 +184,7 @@ void Cluster::reap(TimeNs comes_back_ns) {
       case NodeLife::State::left:
         break;
     }
+    board.ran(life->state() == NodeLife::State::refused ? "start" : "unmount");
     end(node, life->state() == NodeLife::State::left);
     if (comes_back_ns != kForever) start_after(node, comes_back_ns);
   }

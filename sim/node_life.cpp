@@ -107,6 +107,7 @@ Task<void> NodeLife::live(NodeLife* self) {
   }
   self->state_ = State::serving;
   self->cluster_.note_progress();
+  self->cluster_.world().board().ran("start");
   for (unsigned i = 0; i < self->cluster_.plan().workers; ++i) {
     self->workers_.spawn(work(self, i));
   }

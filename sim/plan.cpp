@@ -140,6 +140,9 @@ void draw_world(Plan& plan, SimRandom& random) {
                            .drift_ppm = drift,
                            .wall_start_ns = (1'700'000'000 + random.below(5)) * kSecond});
   }
+  // Small rings wrap within a run; 0: as mkfs chooses.
+  plan.format.journal_blocks = one_of<std::uint64_t>(random, {0, 256, 512});
+  plan.format.server_area_blocks = one_of<std::uint64_t>(random, {0, 512});
   plan.workers = static_cast<unsigned>(random.between(1, 3));
   plan.names = random.between(2, 8);
   plan.file_bytes = random.log_between(5'000, 200'000);

@@ -33,6 +33,8 @@ class Run {
 
   void go() {
     if (!cluster_.format()) return;
+    // These look all the time.
+    for (const char* oracle : {"mount", "spin", "stuck"}) world_.board().ran(oracle);
     for (unsigned node = 0; node < plan_.nodes; ++node) {
       cluster_.start_after(node, node * 20 * kMillisecond);
     }
@@ -138,6 +140,8 @@ class Run {
         const unsigned node = leader ? cluster_.leader().value_or(fault.node) : fault.node;
         cluster_.kill(node);
         cluster_.start_after(node, fault.lasts_ns);
+        // What a power cut would leave now.
+        check_image(cluster_.disk().durable_image(), "after a death");
         break;
       }
       case FaultKind::kill_all:
@@ -146,7 +150,7 @@ class Run {
       case FaultKind::power_cut:
         kill_all(fault);
         cluster_.power_cut(fault.cut);
-        check_image("after a power cut");
+        check_image(cluster_.disk().image(), "after a power cut");
         break;
       case FaultKind::disconnect:
         cluster_.network().break_between(fault.node, fault.other);
@@ -224,7 +228,7 @@ class Run {
     }
     if (!wait_until_gone(leader)) return;
     cluster_.resolve_all(cluster_.disk().image());
-    check_image("after all have left");
+    check_image(cluster_.disk().image(), "after all have left");
     compare_tree(cluster_.disk().image(), cluster_.judge(), world_.board(), Orphans::none);
   }
 
@@ -232,15 +236,15 @@ class Run {
     for (unsigned node = 0; node < plan_.nodes; ++node) cluster_.kill(node);
     cluster_.power_cut(static_cast<CutMode>(plan_.seed % 4));
     cluster_.resolve_all(cluster_.disk().image());
-    check_image("after the last power cut");
+    check_image(cluster_.disk().image(), "after the last power cut");
     compare_tree(cluster_.disk().image(), cluster_.judge(), world_.board(),
                  Orphans::may_be_there);
   }
 
-  void check_image(const std::string& when) {
+  void check_image(const Image& image, const std::string& when) {
     OracleBoard& board = world_.board();
     board.ran("check");
-    Offline offline(cluster_.disk().image());
+    Offline offline(image);
     const Result<check::Report> report = offline.check();
     if (!report.has_value()) {
       return board.fail("check", fmt::format("{}: cannot be checked: {}", when,
