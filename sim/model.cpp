@@ -282,7 +282,11 @@ Expected Model::rename(const Operation& op, ModelIds ids) {
   Expected expected;
   const ModelInode& from = *find(ids.inode);
   const ModelInode* to = find(ids.other);
-  if (to == nullptr) return failing(Errc::not_found);
+  if (to == nullptr) {
+    // What it was may still be seen until its deletion has got so far.
+    expected.errors = {Errc::not_found, Errc::not_directory};
+    return expected;
+  }
   if (!from.is_directory() || !to->is_directory())
     expected.errors.push_back(Errc::not_directory);
   const auto place = from.places.find(op.name);
@@ -330,8 +334,9 @@ Expected Model::link(const Operation& op, ModelIds ids) {
   Expected expected;
   ModelInode& inode = *get(ids.inode);
   const ModelInode* dir = find(ids.other);
+  // What is gone may still be seen until its deletion has got so far.
   if (dir == nullptr || dir->nlink == 0) expected.errors.push_back(Errc::not_found);
-  if (dir != nullptr && !dir->is_directory()) expected.errors.push_back(Errc::not_directory);
+  if (dir == nullptr || !dir->is_directory()) expected.errors.push_back(Errc::not_directory);
   if (inode.is_directory()) expected.errors.push_back(Errc::not_permitted);
   if (inode.nlink == 0) expected.errors.push_back(Errc::not_found);
   if (dir != nullptr && dir->places.contains(op.name)) expected.errors.push_back(Errc::exists);
