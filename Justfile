@@ -39,6 +39,15 @@ fuzz seconds="10":
     cmake --build --preset fuzz -j {{jobs}} --target fuzz
     fuzz/run.sh {{seconds}}
 
+# Measures the engine, the LSM beside RocksDB, and the simulator; prints JSON
+bench *arguments: build
+    cmake --build --preset release -j {{jobs}} --target lsm_bench engine_bench
+    python3 tools/bench.py {{arguments}}
+
+# A long campaign of simulated clusters
+soak seeds="100000": build
+    build/release/scoutfs sim run --seeds 1..{{seeds}} --jobs {{jobs}}
+
 # Proves that the simulator finds planted bugs
 mutants:
     python3 tools/mutants.py --jobs {{jobs}}

@@ -149,7 +149,7 @@ class Store {
 
   // Open files, so that unlinked ones live on (rule 14). Call opened() under the inode's lock.
   virtual void opened(Ino ino) = 0;
-  // True if it was the last local one and other nodes may be waiting for it.
+  // Pairs with opened().
   virtual void closed(Ino ino) = 0;
   virtual bool is_open(Ino ino) const = 0;
   // True if a node other than this one has it open. Requires: `locks` holds its write lock.
