@@ -130,7 +130,12 @@ Expected Model::execute(const Operation& op, ModelIds ids) {
     expected.errors.push_back(Errc::not_found);
     return expected;
   }
-  if (find(ids.inode) == nullptr) return failing(Errc::not_found);
+  if (find(ids.inode) == nullptr) {
+    Expected expected = failing(Errc::not_found);
+    // Which of several reasons is named is open.
+    if (op.kind == OpKind::link) expected.errors.push_back(Errc::not_directory);
+    return expected;
+  }
   if (needs_content(op.kind) && !find(ids.inode)->is_regular()) {
     Expected expected = failing(Errc::invalid);
     if (find(ids.inode)->is_directory()) expected.errors.push_back(Errc::is_directory);
