@@ -124,7 +124,7 @@ void draw_mount(Plan& plan, SimRandom& random) {
   mount.compaction.segment_size_max = mount.segment_size_max;
   mount.heartbeat_ns = random.between(100, 300) * kMillisecond;
   mount.silence_ns = 10 * mount.heartbeat_ns;
-  mount.orphan_scan_ns = random.log_between(300 * kMillisecond, 5 * kSecond);
+  mount.fs.orphan_scan_ns = random.log_between(300 * kMillisecond, 5 * kSecond);
 }
 
 void draw_world(Plan& plan, SimRandom& random) {

@@ -17,7 +17,7 @@ namespace {
 
 constexpr TimeNs kStuck = 120 * kSecond;           // nothing done for so long is a failure
 constexpr TimeNs kComesBack = 300 * kMillisecond;  // a node that left, or could not start
-constexpr TimeNs kSettles = 30 * kSecond;          // scans for orphans come by in this time
+constexpr TimeNs kSettles = 5 * kSecond;  // beside some rounds of the scan for orphans
 constexpr std::uint64_t kStepsMax = 20'000'000;
 
 constexpr const char* kOracles[] = {"answer", "check", "crash", "fence",   "format",
@@ -199,7 +199,7 @@ class Run {
   // Everything is quiet: what was put off gets done, and every node reads everything.
   bool settle() {
     cluster_.network().unblock_all();
-    if (!run_for(kSettles + 4 * plan_.mount.orphan_scan_ns)) return false;
+    if (!run_for(kSettles + 4 * plan_.mount.fs.orphan_scan_ns)) return false;
     for (unsigned node = 0; node < plan_.nodes; ++node) {
       if (!cluster_.all_serving()) return true;
       NodeLife& life = *cluster_.life(node);

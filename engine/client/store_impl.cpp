@@ -96,9 +96,12 @@ Task<Result<void>> StoreImpl::stop() {
   if (!failed_) {
     while (jobs_running_ > 0) co_await jobs_done_.wait();
     session::Farewell goodbye;
+    leaving_ = true;
     const Result<session::Empty> farewell =
         co_await session_.call<session::Empty>(std::move(goodbye));
-    if (!farewell.has_value() && committed.has_value()) {
+    // A farewell whose answer was lost has done its work: the leader does not know us any more.
+    const bool gone = failed_with(farewell, Errc::fenced);
+    if (!farewell.has_value() && !gone && committed.has_value()) {
       committed = std::unexpected(farewell.error());
     }
   }
@@ -338,6 +341,7 @@ void StoreImpl::on_refused(const session::Refusal& refusal) {
     case Why::no_slot:
       return fail(Errc::busy, "all slots are taken");
     default:
+      if (leaving_) return;
       return fail(Errc::fenced, "this incarnation was declared dead");
   }
 }

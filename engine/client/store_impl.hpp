@@ -93,6 +93,7 @@ class StoreImpl final : public Store, private SessionOwner, private LockOwner {
   Fsid fsid_;
   std::function<void(std::string)> on_failed_;
   bool failed_ = false;
+  bool leaving_ = false;  // the farewell is said
   LeaderSession session_;
   Transactions transactions_;
   LockCache locks_;

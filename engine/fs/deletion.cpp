@@ -18,7 +18,6 @@ constexpr std::size_t kDeleteItems = 256;  // in one transaction
 constexpr std::size_t kDeleteWorkers = 4;
 constexpr std::size_t kToDeleteMax = 65536;  // the orphan scan finds what is beyond
 constexpr std::size_t kOrphanPage = 256;
-constexpr TimeNs kOrphanScanNs = 10 * kSecond;
 
 }  // namespace
 
@@ -147,8 +146,8 @@ Task<Result<bool>> FileSystem::Impl::delete_step(Ino ino) {
 Task<void> FileSystem::Impl::scan_orphans() {
   while (!stopping_) {
     // Nodes that started together do not scan together: 8 to 12 seconds.
-    const TimeNs delay =
-        kOrphanScanNs * 4 / 5 + store_.env().random.below(kOrphanScanNs * 2 / 5);
+    const TimeNs delay = options_.orphan_scan_ns * 4 / 5 +
+                         store_.env().random.below(options_.orphan_scan_ns * 2 / 5 + 1);
     co_await Sleep(store_.env().scheduler, delay, &stop_request_);
     if (stopping_) break;
     const Result<void> scanned = co_await scan_orphans_once();

@@ -97,6 +97,8 @@ struct StatFs {
 
 struct Options {
   bool atime = true;  // relatime; false: never update
+  // How often leftovers of unlinked files are looked for; each time differs by up to a fifth.
+  TimeNs orphan_scan_ns = 10 * kSecond;
 };
 
 class FileSystem {

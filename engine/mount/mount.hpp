@@ -50,7 +50,6 @@ struct MountOptions {
   lsm::CompactionOptions compaction;         // used when this node leads
   TimeNs heartbeat_ns = 200 * kMillisecond;  // quorum block and session
   TimeNs silence_ns = 2 * kSecond;           // a peer this long silent counts as lost
-  TimeNs orphan_scan_ns = 10 * kSecond;
 };
 
 // What an operator wants to see at a glance.
