@@ -163,8 +163,12 @@ void LeaderSession::on_message(std::string bytes) {
   if (found == pending_.end()) return;
   Pending pending = std::move(found->second);
   pending_.erase(found);
-  if (pending.on_answer) pending.on_answer(std::move(answer));
-  if (pending.waiter != nullptr) pending.waiter->set(std::move(answer));
+  // A request has one of the two.
+  if (pending.on_answer) {
+    pending.on_answer(std::move(answer));
+  } else if (pending.waiter != nullptr) {
+    pending.waiter->set(std::move(answer));
+  }
 }
 
 // ---- The connection

@@ -163,6 +163,7 @@ void DataChange::write(client::Txn& txn, std::uint64_t first, std::string bytes)
     while (here == 0 && next < count && in_place(txn, first + next, 1, unused) == 0) ++next;
     const bool whole = done == 0 && next == count;
     std::string piece =
+        // NOLINTNEXTLINE(bugprone-use-after-move): the whole is the last pass.
         whole ? std::move(bytes) : bytes.substr(done * kBlockSize, (next - done) * kBlockSize);
     if (here > 0) {
       write_in_place(txn, first + done, where, std::move(piece));
@@ -199,6 +200,7 @@ void DataChange::write_new(client::Txn& txn, std::uint64_t block, std::string by
     const bool whole = got.count == count;
     write_at(
         txn, block + done, got.start,
+        // NOLINTNEXTLINE(bugprone-use-after-move): the whole is the last pass.
         whole ? std::move(bytes) : bytes.substr(done * kBlockSize, got.count * kBlockSize));
     hint = got.end();
     done += got.count;

@@ -88,6 +88,7 @@ Task<Result<std::vector<SegmentInfo>>> run_job(SegmentCache& cache, BlockDevice&
     if (splits.crossed_by(item->key) && builder.has_value()) {
       SCOUTFS_CO_CHECK(
           co_await write_output(device, fsid, *std::move(builder), space, outputs));
+      // NOLINTNEXTLINE(bugprone-use-after-move): what is moved from is what it holds.
       builder.reset();
     }
     if (!item->value.has_value() && bottom.contains(item->key)) continue;
@@ -96,6 +97,7 @@ Task<Result<std::vector<SegmentInfo>>> run_job(SegmentCache& cache, BlockDevice&
       SCOUTFS_CO_CHECK(
           co_await write_output(device, fsid, *std::move(builder), space, outputs));
     }
+    // NOLINTNEXTLINE(bugprone-use-after-move): what is moved from is what it holds.
     builder.reset();
     builder.emplace(builder_options(job));
     const bool added = builder->add_view(item->key, item->value);

@@ -342,7 +342,7 @@ CompactionPicker::~CompactionPicker() = default;
 
 CompactionPicker::Choice CompactionPicker::pick(const Manifest& manifest, JobId next) {
   state_->manifest = &manifest;
-  std::array<std::uint8_t, kLevelMax> order;
+  std::array<std::uint8_t, kLevelMax> order{};
   for (std::uint8_t level = 0; level < kLevelMax; ++level) order[level] = level;
   std::ranges::sort(order, [this](std::uint8_t a, std::uint8_t b) {
     const std::uint64_t of_a = state_->urgency(a);

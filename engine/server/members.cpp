@@ -101,11 +101,11 @@ Task<Result<Setup>> Server::admit(Greeting greeting) {
 }
 
 std::uint16_t Server::free_slot() const {
-  for (std::uint16_t slot = 0; slot < slot_limit_; ++slot) {
+  for (std::uint64_t slot = 0; slot < slot_limit_; ++slot) {
     const bool used =
         std::any_of(state_->members().begin(), state_->members().end(),
                     [slot](const auto& member) { return member.second.slot == slot; });
-    if (!used) return slot;
+    if (!used) return static_cast<std::uint16_t>(slot);
   }
   return format::kNoSlot;
 }
