@@ -37,8 +37,45 @@ Task<void> settle(Env env, Mount& mount) {
   }
 }
 
+Task<void> look_up(Env env, fs::FileSystem& fs, Plan plan, const std::vector<Ino>* directories,
+                   nlohmann::json* out) {
+  const std::uint64_t lookups = std::min<std::uint64_t>(plan.files, 300'000);
+  const fs::Context context;
+  for (const char* pass : {"lookups_cold_per_s", "lookups_per_s"}) {
+    const TimeNs start_ns = env.clock.now_ns();
+    for (std::uint64_t n = 0; n < lookups; ++n) {
+      const std::uint64_t i = n;
+      const auto found = co_await fs.lookup(context, (*directories)[i % plan.directories],
+                                            fmt::format("file-{:08}", i));
+      expect(found.has_value(), "lookup");
+      if (n % 64 == 0) co_await Yield(env.scheduler);
+    }
+    (*out)[pass] = static_cast<double>(lookups) / seconds_since(env.clock, start_ns);
+  }
+}
+
+Task<void> walk(Env env, fs::FileSystem& fs, nlohmann::json* out) {
+  const fs::Context context;
+  const TimeNs start_ns = env.clock.now_ns();
+  std::uint64_t entries = 0;
+  fs::IndexEntry first{};
+  const fs::IndexEntry last{Seq{~std::uint64_t{0}}, Ino{~std::uint64_t{0}}};
+  while (true) {
+    const auto page = co_await fs.walk_inodes(context, format::IndexType::meta_seq, first, last,
+                                              16'384, client::Store::Wait::no);
+    expect(page.has_value(), "walk");
+    if (page->entries.empty()) break;
+    entries += page->entries.size();
+    first = {page->entries.back().seq, page->entries.back().ino.next()};
+  }
+  (*out)["walk_entries_per_s"] =
+      static_cast<double>(entries) / seconds_since(env.clock, start_ns);
+  (*out)["walked"] = entries;
+}
+
 Task<void> measure(Env env, FlatDevice& device, Plan plan, nlohmann::json* out) {
-  const Result<format::Superblock> made = co_await format_volume(env, FormatOptions{});
+  FormatOptions format;
+  const Result<format::Superblock> made = co_await format_volume(env, std::move(format));
   expect(made.has_value(), "mkfs");
   MountOptions options;
   options.item_cache_bytes = plan.cache_mib << 20;
@@ -77,34 +114,8 @@ Task<void> measure(Env env, FlatDevice& device, Plan plan, nlohmann::json* out) 
   co_await settle(env, mount);
   (*out)["settle_s"] = seconds_since(env.clock, start_ns);
 
-  const std::uint64_t lookups = std::min<std::uint64_t>(plan.files, 300'000);
-  for (const char* pass : {"lookups_cold_per_s", "lookups_per_s"}) {
-    start_ns = env.clock.now_ns();
-    for (std::uint64_t n = 0; n < lookups; ++n) {
-      const std::uint64_t i = n;
-      const auto found = co_await fs.lookup(context, directories[i % plan.directories],
-                                            fmt::format("file-{:08}", i));
-      expect(found.has_value(), "lookup");
-      if (n % 64 == 0) co_await Yield(env.scheduler);
-    }
-    (*out)[pass] = static_cast<double>(lookups) / seconds_since(env.clock, start_ns);
-  }
-
-  start_ns = env.clock.now_ns();
-  std::uint64_t entries = 0;
-  fs::IndexEntry first{};
-  const fs::IndexEntry last{Seq{~std::uint64_t{0}}, Ino{~std::uint64_t{0}}};
-  while (true) {
-    const auto page = co_await fs.walk_inodes(context, format::IndexType::meta_seq, first, last,
-                                              16'384, client::Store::Wait::no);
-    expect(page.has_value(), "walk");
-    if (page->entries.empty()) break;
-    entries += page->entries.size();
-    first = {page->entries.back().seq, page->entries.back().ino.next()};
-  }
-  (*out)["walk_entries_per_s"] =
-      static_cast<double>(entries) / seconds_since(env.clock, start_ns);
-  (*out)["walked"] = entries;
+  co_await look_up(env, fs, plan, &directories, out);
+  co_await walk(env, fs, out);
 
   const Result<void> unmounted = co_await mount.unmount();
   expect(unmounted.has_value(), "unmount");

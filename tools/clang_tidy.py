@@ -4,8 +4,8 @@
     tools/clang_tidy.py [--build DIR] [--all] [ROOM...]
 
 By default engine/ with the few checks that find the mistakes of coroutine code and are quick
-enough for every test run; --all takes every check of .clang-tidy. A file that was clean stays clean until its
-preprocessed text or .clang-tidy changes: what was seen clean is remembered in DIR/clang-tidy/.
+enough for every test run; --all takes every check of .clang-tidy. A file that was clean stays
+clean until its preprocessed text or .clang-tidy changes: that is remembered in DIR/clang-tidy/.
 """
 import argparse
 import concurrent.futures

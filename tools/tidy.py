@@ -57,7 +57,7 @@ ROOM_INCLUDES = {
     "cli": ("engine", "sim", "nbd", "node"),
     "fuzz": ("engine",),
     "bench": ("engine", "sim", "nbd", "node"),
-    "tests": ("engine", "sim", "nbd", "node", "cli"),
+    "tests": ("engine", "sim", "nbd", "node", "cli", "bench"),
 }
 ENGINE_LIBRARIES = re.compile(
     r"xxhash\.h|zstd\.h|fmt/\w+\.h|absl/container/btree_(map|set)\.h|absl/types/compare\.h")
