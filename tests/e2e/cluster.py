@@ -144,8 +144,10 @@ class Cluster:
             image.truncate(self.megabytes << 20)
         socket = self.folder / "disk.sock"
         socket.unlink(missing_ok=True)
+        # One thread a connection: with several, nbdkit 1.32 asserts (raw_send_socket, sock >= 0)
+        # when a client dies while two of them answer it, and takes the disk of all along.
         self.disk = subprocess.Popen(
-            ["nbdkit", "-f", "-U", str(socket), *(plugin or ["file", str(self.image)])],
+            ["nbdkit", "-f", "-t", "1", "-U", str(socket), *(plugin or ["file", str(self.image)])],
             stdin=subprocess.DEVNULL, start_new_session=True)
         wait_until(socket.exists, "nbdkit to listen")
 
