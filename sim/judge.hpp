@@ -93,6 +93,7 @@ class Judge {
     TxnNo txn;
     bool changed = false;
     Hash128 digest;
+    std::vector<Errc> errors;  // the reasons it may have named; empty: it succeeded
   };
 
   void execute(Call& call, TxnNo txn);

@@ -17,7 +17,7 @@ namespace {
 
 constexpr TimeNs kStuck = 120 * kSecond;           // nothing done for so long is a failure
 constexpr TimeNs kComesBack = 300 * kMillisecond;  // a node that left, or could not start
-constexpr TimeNs kSettles = 5 * kSecond;  // beside some rounds of the scan for orphans
+constexpr TimeNs kSettles = 5 * kSecond;           // beside some rounds of the scan for orphans
 constexpr std::uint64_t kStepsMax = 20'000'000;
 
 constexpr const char* kOracles[] = {"answer", "check", "crash", "fence",   "format",
