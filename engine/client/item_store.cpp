@@ -23,8 +23,7 @@ ItemStore::ItemStore(LeaderSession& session, LockCache& locks, Transactions& tra
       segments_(segments),
       cache_bytes_max_(cache_bytes_max) {}
 
-// ---- Segment lists
-// -----------------------------------------------------------------------------
+// ---- Segment lists ----
 
 Task<Result<std::shared_ptr<ListUse>>> ItemStore::fetch_list(KeyRange range) {
   const auto floor = fetching_.insert(known_);
@@ -87,8 +86,7 @@ void ItemStore::prune() {
   while (!own_.empty() && own_.back().version <= floor) own_.pop_back();
 }
 
-// ---- One item
-// ----------------------------------------------------------------------------------
+// ---- One item ----
 
 const lsm::Entry* ItemStore::find_in_memory(const LockEntry& entry,
                                             std::string_view key) const {
@@ -134,8 +132,7 @@ Task<Result<lsm::Entry>> ItemStore::get(std::shared_ptr<LockEntry> entry,
   co_return std::move(*found);
 }
 
-// ---- Ranges
-// ------------------------------------------------------------------------------------
+// ---- Ranges ----
 
 void ItemStore::scan_known(const LockEntry& entry, const KeyRange& range, std::size_t limit,
                            std::vector<lsm::Item>& out) const {
@@ -215,8 +212,7 @@ Task<Result<std::vector<std::string>>> ItemStore::scan_recorded(KeyRange range,
   co_return keys;
 }
 
-// ---- Recorded transactions
-// ---------------------------------------------------------------------
+// ---- Recorded transactions ----
 
 void ItemStore::on_recorded(TransactionState& txn, const session::CommitAnswer& answer) {
   known_ = std::max(known_, answer.version);

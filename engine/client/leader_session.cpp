@@ -80,8 +80,7 @@ Task<bool> LeaderSession::wait_ready(Cancellation* cancellation) {
   co_return ready_;
 }
 
-// ---- Requests
-// ----------------------------------------------------------------------------------
+// ---- Requests ----
 
 Task<Result<session::Answer>> LeaderSession::call_any(session::Request request) {
   if (failed_.has_value()) co_return scoutfs::fail(*failed_);
@@ -171,8 +170,7 @@ void LeaderSession::on_message(std::string bytes) {
   }
 }
 
-// ---- The connection
-// ----------------------------------------------------------------------------
+// ---- The connection ----
 
 Task<void> LeaderSession::run() {
   while (!stopping_ && !failed_.has_value()) {

@@ -94,8 +94,7 @@ void LockCache::release(LockEntry& entry) {
   if (--entry.users == 0) entry.idle.wake_all();
 }
 
-// ---- Giving up
-// ---------------------------------------------------------------------------------
+// ---- Giving up ----
 
 void LockCache::on_revoke(const session::Revoke& revoke) {
   const std::shared_ptr<LockEntry> entry = find(revoke.id);

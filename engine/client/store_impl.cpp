@@ -8,8 +8,7 @@
 
 namespace scoutfs::client {
 
-// ---- Locks and Txn, the handles that operations hold
-// --------------------------------------------
+// ---- Locks and Txn, the handles that operations hold ----
 
 Locks::Locks(Locks&& other) noexcept
     : store_(std::exchange(other.store_, nullptr)), held_(std::exchange(other.held_, {})) {}
@@ -55,8 +54,7 @@ void Txn::write(Extent where, std::string bytes) {
   store_->transactions_.data().write(number(), where, std::move(bytes));
 }
 
-// ---- Life
-// --------------------------------------------------------------------------------------
+// ---- Life ----
 
 StoreImpl::StoreImpl(Env env, LeaderSession::Identity identity, LeaderFinder& finder,
                      lsm::SegmentCache& segments, StoreOptions options)
@@ -139,8 +137,7 @@ void StoreImpl::check_invariants() const {
   locks_.check_invariants();
 }
 
-// ---- Store
-// -------------------------------------------------------------------------------------
+// ---- Store ----
 
 Task<Result<Locks>> StoreImpl::lock(std::vector<LockWant> wants, Cancellation* cancellation) {
   std::sort(wants.begin(), wants.end(), [](const LockWant& a, const LockWant& b) {
@@ -234,8 +231,7 @@ Task<Result<InoRange>> StoreImpl::allocate_inos(std::uint64_t count) {
   co_return InoRange{.first = answer->first, .count = answer->count};
 }
 
-// ---- Open files
-// --------------------------------------------------------------------------------
+// ---- Open files ----
 
 void StoreImpl::opened(Ino ino) {
   ++opens_[ino];
@@ -267,8 +263,7 @@ bool StoreImpl::is_open_elsewhere(const Locks& locks, Ino ino) {
   return std::binary_search(entry->open_elsewhere.begin(), entry->open_elsewhere.end(), ino);
 }
 
-// ---- Questions to the leader
-// -------------------------------------------------------------------
+// ---- Questions to the leader ----
 
 Task<Result<std::vector<std::string>>> StoreImpl::scan_recorded(KeyRange range,
                                                                 std::size_t limit) {
@@ -293,8 +288,7 @@ Task<Result<Space>> StoreImpl::space() {
                   .inode_high_water = answer->next_ino.value};
 }
 
-// ---- The session's side
-// ------------------------------------------------------------------------
+// ---- The session's side ----
 
 Task<void> StoreImpl::before_declare() {
   // A new leader abandons every job that is not running; so none may be.

@@ -35,6 +35,8 @@ class StoreImpl final : public Store, private SessionOwner, private LockOwner {
   void start();
   // Commits everything, says farewell, stops. Errors: what the commit failed with.
   Task<Result<void>> stop();
+  // From here on every operation that needs the cluster or the device ends with `code`.
+  void fail(Errc code, std::string why);
   // Stops without a word: nothing more is committed.
   Task<void> abandon();
 
@@ -82,7 +84,6 @@ class StoreImpl final : public Store, private SessionOwner, private LockOwner {
   std::vector<Ino> report_open(lock::LockId id) override;
   void on_dropped(const LockEntry& entry) override { items_.on_dropped(entry); }
 
-  void fail(Errc code, std::string why);
   std::shared_ptr<LockEntry> entry_for(const Locks& locks, std::string_view key) const;
   // A change of `key` in the open transaction.
   void change(std::string key, lsm::Entry entry);

@@ -70,8 +70,7 @@ TxnNo Transactions::newest() const {
   return open_->dirty() ? open_->number : TxnNo{open_->number.value - 1};
 }
 
-// ---- Admission
-// ---------------------------------------------------------------------------------
+// ---- Admission ----
 
 Task<Result<void>> Transactions::begin(Reservation reservation, Cancellation* cancellation) {
   while (true) {
@@ -218,8 +217,7 @@ Task<Result<void>> Transactions::ensure_space(Reservation reservation) {
   co_return co_await commit_up_to(newest());
 }
 
-// ---- The open transaction
-// ----------------------------------------------------------------------
+// ---- The open transaction ----
 
 Extent Transactions::allocate(std::uint64_t count, BlockNo hint) {
   const std::optional<Extent> extent = pool_.data.take(count, hint);
@@ -279,8 +277,7 @@ void Transactions::freeze() {
   scope_.spawn(commit(txn));
 }
 
-// ---- Commit
-// ------------------------------------------------------------------------------------
+// ---- Commit ----
 
 Task<void> Transactions::commit(std::shared_ptr<TransactionState> txn) {
   for (int attempt = 1;; ++attempt) {
@@ -428,8 +425,7 @@ void Transactions::on_commit_wanted(Seq up_to) {
   }
 }
 
-// ---- Changes of leaders, and space
-// -------------------------------------------------------------
+// ---- Changes of leaders, and space ----
 
 std::vector<Seq> Transactions::open_seqs() const {
   std::vector<Seq> seqs;

@@ -6,6 +6,10 @@ namespace scoutfs::cluster {
 
 using format::QuorumBlock;
 
+namespace {
+constexpr TimeNs kWarningInterval = 5 * kSecond;
+}
+
 SlotKeeper::SlotKeeper(Env env, const format::Superblock& superblock, SlotOptions options)
     : env_(env),
       region_(env.device, superblock.fsid),
@@ -16,8 +20,7 @@ SlotKeeper::SlotKeeper(Env env, const format::Superblock& superblock, SlotOption
       cancellation_(env.scheduler),
       scope_(env.scheduler) {}
 
-// ---- Looking
-// -----------------------------------------------------------------------------------
+// ---- Looking ----
 
 Task<Result<QuorumRegion::Blocks>> SlotKeeper::observe() {
   Result<QuorumRegion::Blocks> blocks = co_await region_.read_all();
@@ -92,8 +95,7 @@ Task<Result<SlotKeeper::View>> SlotKeeper::look() {
   co_return view;
 }
 
-// ---- Our slot
-// ----------------------------------------------------------------------------------
+// ---- Our slot ----
 
 std::optional<std::uint16_t> SlotKeeper::configured_slot() const {
   std::optional<std::uint16_t> by_ip;
@@ -195,8 +197,7 @@ Task<Result<void>> SlotKeeper::claim(std::uint16_t slot) {
   co_return Result<void>{};
 }
 
-// ---- Leading
-// -----------------------------------------------------------------------------------
+// ---- Leading ----
 
 Task<Result<std::optional<Term>>> SlotKeeper::elect() {
   SCOUTFS_ASSERT(block_.has_value());
@@ -227,8 +228,7 @@ Task<Result<void>> SlotKeeper::stop_leading() {
   co_return co_await write_block();
 }
 
-// ---- Beating
-// -----------------------------------------------------------------------------------
+// ---- Beating ----
 
 void SlotKeeper::start_beating(std::function<void(std::string)> on_lost) {
   on_lost_ = std::move(on_lost);
@@ -250,8 +250,13 @@ Task<void> SlotKeeper::beat() {
     }
     if (stopping_ || !block_.has_value()) continue;
     const Result<void> written = co_await write_block();
-    if (!written.has_value()) {
+    if (failed_with(written, Errc::disconnected)) {
+      on_lost_("the connection to the disk is lost");
+      co_return;
+    }
+    if (!written.has_value() && env_.clock.now_ns() >= next_warning_ns_) {
       env_.log.warn("the quorum block cannot be written: {}", to_string(written.error().code));
+      next_warning_ns_ = env_.clock.now_ns() + kWarningInterval;
     }
   }
 }

@@ -64,7 +64,8 @@ class SlotKeeper {
   // The server of `term` has ended and all of its writes are answered.
   Task<Result<void>> stop_leading();
 
-  // Keeps the block advancing. `on_lost` is called if another incarnation writes it.
+  // Keeps the block advancing. `on_lost` is called if another incarnation writes it, or the
+  // disk is out of reach for good.
   void start_beating(std::function<void(std::string)> on_lost);
   // Leaves the slot cleanly and ends the beat.
   Task<Result<void>> leave();
@@ -94,6 +95,7 @@ class SlotKeeper {
   SlotOptions options_;
   std::array<Observed, format::kSlotsMax> observed_{};
   TimeNs first_look_ns_ = 0;
+  TimeNs next_warning_ns_ = 0;  // the operator is not told again before
   std::optional<format::QuorumBlock> block_;
   Epoch epoch_{1};
   Mutex writing_;  // our block is written one write at a time

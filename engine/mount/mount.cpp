@@ -67,8 +67,7 @@ class Mount::Impl final : public client::LeaderFinder {
   void fail(std::string why);
 };
 
-// ---- Starting
-// ----------------------------------------------------------------------------------
+// ---- Starting ----
 
 Task<Result<void>> Mount::Impl::read_volume() {
   Result<format::Superblock> superblock = co_await lsm::read_superblock(env_.device);
@@ -195,8 +194,7 @@ Task<Result<void>> Mount::Impl::start(Cancellation* cancellation) {
   co_return Result<void>{};
 }
 
-// ---- Leading
-// -----------------------------------------------------------------------------------
+// ---- Leading ----
 
 Task<std::optional<Address>> Mount::Impl::find_leader(Cancellation* cancellation) {
   while (!cancellation->requested()) {
@@ -302,12 +300,12 @@ void Mount::Impl::fail(std::string why) {
   if (failed_) return;
   failed_ = true;
   failure_ = why;
+  if (store_ != nullptr) store_->fail(Errc::io_error, why);
   changed_.wake_all();
   if (on_failed_) on_failed_(std::move(why));
 }
 
-// ---- Ending
-// ------------------------------------------------------------------------------------
+// ---- Ending ----
 
 Task<void> Mount::Impl::stop_serving() {
   if (server_ == nullptr) co_return;
@@ -404,8 +402,7 @@ void Mount::Impl::check_invariants() const {
   if (server_ != nullptr) server_->check_invariants();
 }
 
-// ---- Mount
-// -------------------------------------------------------------------------------------
+// ---- Mount ----
 
 Mount::Mount(Env env, MountOptions options)
     : impl_(std::make_unique<Impl>(env, std::move(options))) {}

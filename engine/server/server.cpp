@@ -78,8 +78,7 @@ void Server::fail_server(Error error) {
   on_failed_(error);
 }
 
-// ---- Messages
-// ----------------------------------------------------------------------------------
+// ---- Messages ----
 
 void Server::answer(Rid to, RequestId id, Answer reply) {
   const auto found = sessions_.find(to);
@@ -209,8 +208,7 @@ void Server::on_notice(Session& session, session::MemberNotice notice) {
   }
 }
 
-// ---- Requests
-// ----------------------------------------------------------------------------------
+// ---- Requests ----
 
 Task<Result<void>> Server::commit_changes() {
   if (failed_) co_return fail(Errc::io_error);

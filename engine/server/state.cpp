@@ -15,8 +15,7 @@ constexpr std::uint64_t kSeqStep = 4096;
 
 ServerState::ServerState(const format::Superblock& superblock) : space_(superblock.space) {}
 
-// ---- Loading
-// -----------------------------------------------------------------------------------
+// ---- Loading ----
 
 Result<void> ServerState::load(std::string_view key, std::string_view value) {
   SCOUTFS_TRY(const format::ParsedServerKey parsed, format::parse_server_key(key));
@@ -109,8 +108,7 @@ Version ServerState::next_version() {
   return counters_.version;
 }
 
-// ---- Members
-// -----------------------------------------------------------------------------------
+// ---- Members ----
 
 ExtentSet& ServerState::granted_of(Rid rid) {
   const auto [found, added] = granted_.try_emplace(rid);
@@ -166,8 +164,7 @@ std::vector<JobId> ServerState::reclaim(Rid rid) {
   return abandoned;
 }
 
-// ---- Numbers and space
-// -------------------------------------------------------------------------
+// ---- Numbers and space ----
 
 Ino ServerState::issue_inos(std::uint64_t count) {
   const Ino first = counters_.next_ino;
@@ -218,8 +215,7 @@ Result<void> ServerState::give_back(Rid rid, const std::vector<Extent>& extents)
   return {};
 }
 
-// ---- Segments
-// ----------------------------------------------------------------------------------
+// ---- Segments ----
 
 void ServerState::place(lsm::Placed placed) {
   std::string value;
@@ -289,8 +285,7 @@ Result<session::CommitAnswer> ServerState::record(Rid rid, const session::Commit
   return answer;
 }
 
-// ---- Compaction
-// --------------------------------------------------------------------------------
+// ---- Compaction ----
 
 std::optional<std::vector<Extent>> ServerState::start_job(Rid rid, const lsm::Job& job) {
   format::JobRecord record{.rid = rid, .inputs = {}, .outputs = {}};

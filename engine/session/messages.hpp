@@ -16,8 +16,7 @@
 
 namespace scoutfs::session {
 
-// ---- Connection set-up
-// -------------------------------------------------------------------------
+// ---- Connection set-up ----
 
 struct Greeting {
   Fsid fsid;
@@ -70,8 +69,7 @@ void fields(A& a, Refusal& m) {
   a(m.why, m.format_hash, m.holder, m.host, m.name);
 }
 
-// ---- Requests of members
-// -----------------------------------------------------------------------
+// ---- Requests of members ----
 
 // First message of a session that was not resumed: what the member holds (rule 8).
 struct HeldLock {
@@ -181,8 +179,7 @@ struct JobResult {
 struct Farewell {};
 struct Empty {};  // the answer of SpaceReturn, JobResult and Farewell
 
-// ---- Notices
-// -----------------------------------------------------------------------------------
+// ---- Notices ----
 
 // Leader to member.
 struct Revoke {
@@ -258,8 +255,7 @@ SCOUTFS_FIELDS(DropSeq, m.seq)
 SCOUTFS_FIELDS(HeartbeatAnswer, m.oldest_list)
 #undef SCOUTFS_FIELDS
 
-// ---- Encoding
-// ----------------------------------------------------------------------------------
+// ---- Encoding ----
 
 using Request =
     std::variant<Declare, LockRequest, Commit, SpaceRequest, SpaceReturn, SeqRequest,
