@@ -48,6 +48,12 @@ bench *arguments: build
 soak seeds="100000": build
     build/release/scoutfs sim run --seeds 1..{{seeds}} --jobs {{jobs}}
 
+# Proves that a seed does the same in the release and the debug build
+hashes seeds="1..20": build
+    cmake --preset debug
+    cmake --build --preset debug -j {{jobs}} --target scoutfs
+    tools/compare_hashes.sh {{seeds}} build/release build/debug
+
 # Proves that the simulator finds planted bugs
 mutants:
     python3 tools/mutants.py --jobs {{jobs}}
