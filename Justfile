@@ -25,7 +25,7 @@ demo *arguments: build
 sim seeds="1..200": build
     build/release/scoutfs sim run --seeds {{seeds}} --jobs {{jobs}}
 
-# Checks the source: formatting, house rules, every check of clang-tidy in every room
+# Checks the source: formatting, house rules, every check of clang-tidy over engine/
 tidy:
     cmake --preset release
     tools/check_format.sh

@@ -86,7 +86,7 @@ class Banned(unittest.TestCase):
     def test_a_path_of_one_machine_is_found_everywhere(self):
         self.assertEqual(rules("cli/a.cpp", 'f("/ho' + 'me/me/x");\n'), ["main_path"])
         self.assertEqual(rules("tools/a.sh", "cd /ro" + "ot/x\n"), ["main_path"])
-        self.assertEqual(rules("tools/a.sh", "cd build/work/x\n"), [])
+        self.assertEqual(rules("tools/a.sh", "cd build/wo" + "rk/x\n"), [])
 
     def test_a_reason_switches_one_rule_off_in_one_place(self):
         code = "std::thread t;"

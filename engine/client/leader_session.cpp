@@ -36,7 +36,6 @@ LeaderSession::LeaderSession(Env env, Identity identity, LeaderFinder& finder,
       identity_(std::move(identity)),
       finder_(finder),
       owner_(owner),
-      changed_(env.scheduler),
       cancellation_(env.scheduler),
       scope_(env.scheduler) {}
 
@@ -62,7 +61,6 @@ void LeaderSession::fail(Errc code) {
   for (auto& [id, request] : pending) {
     if (request.waiter != nullptr) request.waiter->set(scoutfs::fail(code));
   }
-  changed_.wake_all();
 }
 
 std::string LeaderSession::waits_for() const {
@@ -72,17 +70,10 @@ std::string LeaderSession::waits_for() const {
   return "the leader at " + to_string(leader_);
 }
 
-Task<bool> LeaderSession::wait_ready(Cancellation* cancellation) {
-  while (!ready_ && !failed_.has_value()) {
-    const Wake wake = co_await changed_.wait(cancellation);
-    if (wake == Wake::cancelled) break;
-  }
-  co_return ready_;
-}
-
 // ---- Requests ----
 
-Task<Result<session::Answer>> LeaderSession::call_any(session::Request request) {
+Task<Result<session::Answer>> LeaderSession::call_any(session::Request request,
+                                                      Cancellation* cancellation) {
   if (failed_.has_value()) co_return scoutfs::fail(*failed_);
   const RequestId id = next_id_;
   next_id_ = id.next();
@@ -91,7 +82,12 @@ Task<Result<session::Answer>> LeaderSession::call_any(session::Request request) 
   pending.request = std::move(request);
   pending.waiter = waiter;
   if (ready_) transmit(id, pending.request);
-  co_return co_await waiter->wait();
+  std::optional<Result<session::Answer>> answer = co_await waiter->wait(cancellation, kForever);
+  if (!answer.has_value()) {
+    pending_.erase(id);
+    co_return scoutfs::fail(Errc::interrupted);
+  }
+  co_return *std::move(answer);
 }
 
 void LeaderSession::send(session::Request request, OnAnswer on_answer) {
@@ -155,7 +151,6 @@ void LeaderSession::on_message(std::string bytes) {
     owner_.on_declared(*declared);
     ready_ = true;
     resend_all();
-    changed_.wake_all();
     return;
   }
   const auto found = pending_.find(message->id);
@@ -244,10 +239,8 @@ Task<bool> LeaderSession::begin(Welcome welcome, std::unique_ptr<Connection> con
     fail(Errc::fenced);
     co_return false;
   }
-  changed_.wake_all();
   const Result<void> ended = co_await channel->pump();
   SCOUTFS_MAYBE(ended.has_value());
-  changed_.wake_all();
   co_return false;
 }
 

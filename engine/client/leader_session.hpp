@@ -60,11 +60,12 @@ class LeaderSession {
   // Ends the session; unanswered requests end with stopping.
   Task<void> stop();
 
-  // Sends a request and waits for its answer, through changes of leaders.
-  // Errors: stopping, fenced.
+  // Sends a request and waits for its answer, through changes of leaders. A cancellation may be
+  // given with questions only: the answer of a request that was given up is thrown away, and
+  // must not have granted anything. Errors: stopping, fenced, interrupted.
   template <class A>
-  Task<Result<A>> call(session::Request request) {
-    Result<session::Answer> answer = co_await call_any(std::move(request));
+  Task<Result<A>> call(session::Request request, Cancellation* cancellation = nullptr) {
+    Result<session::Answer> answer = co_await call_any(std::move(request), cancellation);
     if (!answer.has_value()) co_return std::unexpected(answer.error());
     A* wanted = std::get_if<A>(&*answer);
     if (wanted == nullptr) co_return scoutfs::fail(Errc::corrupt);
@@ -80,7 +81,6 @@ class LeaderSession {
   bool connected() const { return channel_ != nullptr && channel_->connected(); }
   // True once a leader has accepted the declaration.
   bool ready() const { return ready_; }
-  Task<bool> wait_ready(Cancellation* cancellation);
   Term term() const { return term_; }
   std::uint16_t slot() const { return identity_.slot; }
   Address leader() const { return leader_; }
@@ -94,7 +94,7 @@ class LeaderSession {
     std::shared_ptr<OneShot<Result<session::Answer>>> waiter;  // of call(); may be null
   };
 
-  Task<Result<session::Answer>> call_any(session::Request request);
+  Task<Result<session::Answer>> call_any(session::Request request, Cancellation* cancellation);
   Task<void> run();
   Task<void> watch();
   // One connection, from connect to its end. False: wait before the next.
@@ -123,7 +123,6 @@ class LeaderSession {
   TimeNs setup_deadline_ns_ = 0;
   std::vector<Incarnation> confirmed_dead_;
   std::string refused_;  // why the last greeting was
-  WaitQueue changed_;
   Cancellation cancellation_;
   TaskScope scope_;
 };

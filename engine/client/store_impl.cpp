@@ -271,9 +271,9 @@ Task<Result<std::vector<std::string>>> StoreImpl::scan_recorded(KeyRange range,
 }
 
 Task<Result<Bound>> StoreImpl::index_bound(Wait wait, Cancellation* cancellation) {
-  SCOUTFS_MAYBE(cancellation != nullptr);
   const session::BoundRequest request{.wait = wait == Wait::yes};
-  Result<session::BoundAnswer> answer = co_await session_.call<session::BoundAnswer>(request);
+  Result<session::BoundAnswer> answer =
+      co_await session_.call<session::BoundAnswer>(request, cancellation);
   if (!answer.has_value()) co_return std::unexpected(answer.error());
   co_return Bound{.last = answer->last, .not_answered = std::move(answer->not_answered)};
 }
