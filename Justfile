@@ -44,6 +44,11 @@ bench *arguments: build
     cmake --build --preset release -j {{jobs}} --target lsm_bench engine_bench
     python3 tools/bench.py {{arguments}}
 
+# Measures mounts beside a FUSE filesystem that does nothing and ext4; as root; prints JSON
+bench-mount *arguments: build
+    cmake --build --preset release -j {{jobs}} --target mount_bench ceiling
+    tools/with_install.sh python3 tools/bench_mount.py {{arguments}}
+
 # A long campaign of simulated clusters
 soak seeds="100000": build
     build/release/scoutfs sim run --seeds 1..{{seeds}} --jobs {{jobs}}

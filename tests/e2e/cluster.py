@@ -124,7 +124,8 @@ class Node:
 
 
 class Cluster:
-    def __init__(self, nodes=3, megabytes=1024, mkfs=(), plugin=None):
+    def __init__(self, nodes=3, megabytes=1024, mkfs=(), plugin=None, disk_threads=1):
+        """`plugin`: nbdkit's words for another disk than a file."""
         self.folder = pathlib.Path(tempfile.mkdtemp(prefix="scoutfs-e2e."))
         self.image = self.folder / "disk.img"
         self.megabytes = megabytes
@@ -132,22 +133,24 @@ class Cluster:
         self.nodes = []
         self.device = f"nbd+unix:///?socket={self.folder}/disk.sock"
         try:
-            self.start_disk(plugin)
+            self.start_disk(plugin, disk_threads)
             run("scoutfs", "mkfs", *mkfs, self.device)
             self.nodes = [Node(self, number) for number in range(nodes)]
         except BaseException:
             self.close()
             raise
 
-    def start_disk(self, plugin=None):
+    def start_disk(self, plugin=None, threads=1):
         with open(self.image, "ab") as image:
             image.truncate(self.megabytes << 20)
         socket = self.folder / "disk.sock"
         socket.unlink(missing_ok=True)
-        # One thread a connection: with several, nbdkit 1.32 asserts (raw_send_socket, sock >= 0)
-        # when a client dies while two of them answer it, and takes the disk of all along.
+        # One thread a connection, where nodes are killed: with several, nbdkit 1.32 asserts
+        # (raw_send_socket, sock >= 0) when a client dies while two of them answer it, and takes
+        # the disk of all along.
         self.disk = subprocess.Popen(
-            ["nbdkit", "-f", "-t", "1", "-U", str(socket), *(plugin or ["file", str(self.image)])],
+            ["nbdkit", "-f", "-t", str(threads), "-U", str(socket),
+             *(plugin or ["file", str(self.image)])],
             stdin=subprocess.DEVNULL, start_new_session=True)
         wait_until(socket.exists, "nbdkit to listen")
 
