@@ -5,8 +5,7 @@
 #include <sys/socket.h>
 
 #include <array>
-#include <cerrno>
-#include <cstring>
+#include <utility>
 
 #include "engine/base/codec.hpp"
 
@@ -16,8 +15,7 @@ namespace {
 
 constexpr std::uint32_t kFrameMagic = 0x4d46'4353;  // arbitrary
 constexpr std::size_t kHeaderSize = 8;              // bytes
-constexpr std::size_t kReadSize = 256u << 10;       // bytes; of one system call
-constexpr int kReadsPerTurn = 8;                    // of one connection before the others' turn
+constexpr int kReadsPerTurn = 64;                   // of one connection before the others' turn
 
 void set_option(int socket, int level, int name, int value) {
   // Tuning; a kernel that refuses still carries the messages.
@@ -36,15 +34,24 @@ void prepare_socket(int socket) {
 }
 
 TcpConnection::TcpConnection(EventLoop& loop, Log& log, const TcpOptions& options,
-                             UniqueFd socket, Address peer)
+                             UniqueFd socket, Address peer, TlsSession::Role role,
+                             const TlsKey& key, OnSecured on_secured)
     : loop_(loop),
       log_(log),
       options_(options),
       socket_(std::move(socket)),
       peer_(peer),
+      tls_(socket_.get(), role, key),
+      on_secured_(std::move(on_secured)),
       inbox_(std::make_shared<Inbox>(loop.scheduler())) {
+  const std::uint32_t first = role == TlsSession::Role::connecting ? EPOLLOUT : EPOLLIN;
   watch_ =
-      loop_.watch(socket_.get(), EPOLLIN, [this](std::uint32_t events) { on_ready(events); });
+      loop_.watch(socket_.get(), first, [this](std::uint32_t events) { on_ready(events); });
+}
+
+TcpConnection::~TcpConnection() {
+  on_secured_ = nullptr;
+  close();
 }
 
 void TcpConnection::send(std::string message) {
@@ -59,13 +66,13 @@ void TcpConnection::send(std::string message) {
   outgoing_bytes_ += frame.size();
   outgoing_.push_back(std::move(frame));
   if (outgoing_bytes_ > options_.send_queue_max) return lose("it does not take what is sent");
-  if (outgoing_.size() == 1) write_some();
+  if (outgoing_.size() == 1 && secured_) write_some();
 }
 
 Task<Result<std::string>> TcpConnection::receive() {
   // By value: this connection may be destroyed by whoever closes it while receive() waits.
   const std::shared_ptr<Inbox> inbox = inbox_;
-  if (socket_) update_events();
+  if (socket_ && secured_) update_events();
   std::optional<std::string> message = co_await Inbox::take(inbox);
   if (!message.has_value()) co_return fail(Errc::disconnected);
   co_return *std::move(message);
@@ -73,6 +80,7 @@ Task<Result<std::string>> TcpConnection::receive() {
 
 void TcpConnection::close() {
   inbox_->close();
+  if (socket_ && secured_ && outgoing_.empty()) tls_.end();
   lose({});
 }
 
@@ -85,12 +93,24 @@ void TcpConnection::lose(std::string_view why) {
   outgoing_.clear();
   outgoing_bytes_ = 0;
   inbox_->end();
+  if (on_secured_ != nullptr) std::exchange(on_secured_, nullptr)(false);  // this may be gone
 }
 
 void TcpConnection::on_ready(std::uint32_t events) {
+  if (!secured_) return shake_hands();
   if ((events & EPOLLOUT) != 0) write_some();
   if (socket_ && (events & ~static_cast<std::uint32_t>(EPOLLOUT)) != 0) read_some();
   if (socket_) update_events();
+}
+
+void TcpConnection::shake_hands() {
+  const TlsSession::Step step = tls_.handshake();
+  if (step == TlsSession::Step::wants_read) return watch_.set_events(EPOLLIN);
+  if (step == TlsSession::Step::wants_write) return watch_.set_events(EPOLLOUT);
+  if (step != TlsSession::Step::done) return lose(tls_.why());
+  secured_ = true;
+  write_some();
+  if (on_secured_ != nullptr) std::exchange(on_secured_, nullptr)(true);
 }
 
 void TcpConnection::update_events() {
@@ -101,16 +121,17 @@ void TcpConnection::update_events() {
 }
 
 void TcpConnection::read_some() {
-  std::array<char, kReadSize> buffer;
+  std::array<char, TlsSession::kRecordMax> buffer;
   for (int i = 0; i < kReadsPerTurn; ++i) {
-    const ssize_t got = ::recv(socket_.get(), buffer.data(), buffer.size(), 0);
-    if (got < 0 && errno == EINTR) continue;
-    if (got < 0 && errno == EAGAIN) return;
-    if (got < 0) return lose(std::strerror(errno));
-    if (got == 0) return lose(partial_.empty() ? "" : "it ended within a message");
-    partial_.append(buffer.data(), static_cast<std::size_t>(got));
+    std::size_t got = 0;
+    const TlsSession::Step step = tls_.receive(buffer, got);
+    if (step == TlsSession::Step::wants_read || step == TlsSession::Step::wants_write) return;
+    // A process that was killed says no goodbye.
+    if (step != TlsSession::Step::done) {
+      return lose(partial_.empty() && step == TlsSession::Step::ended ? "" : tls_.why());
+    }
+    partial_.append(buffer.data(), got);
     if (!take_frames()) return;
-    if (static_cast<std::size_t>(got) < buffer.size()) return;
     if (inbox_->bytes() >= options_.receive_queue_max) return;
   }
 }
@@ -138,13 +159,12 @@ bool TcpConnection::take_frames() {
 
 void TcpConnection::write_some() {
   while (!outgoing_.empty()) {
-    const std::string& first = outgoing_.front();
-    const ssize_t sent = ::send(socket_.get(), first.data() + sent_of_first_,
-                                first.size() - sent_of_first_, MSG_NOSIGNAL);
-    if (sent < 0 && errno == EINTR) continue;
-    if (sent < 0 && errno == EAGAIN) break;
-    if (sent < 0) return lose(std::strerror(errno));
-    sent_of_first_ += static_cast<std::size_t>(sent);
+    const std::string_view first = outgoing_.front();
+    std::size_t sent = 0;
+    const TlsSession::Step step = tls_.send(first.substr(sent_of_first_), sent);
+    if (step == TlsSession::Step::wants_read || step == TlsSession::Step::wants_write) break;
+    if (step != TlsSession::Step::done) return lose(tls_.why());
+    sent_of_first_ += sent;
     if (sent_of_first_ < first.size()) continue;
     outgoing_bytes_ -= first.size();
     outgoing_.pop_front();

@@ -2,6 +2,7 @@
 #pragma once
 
 #include <deque>
+#include <functional>
 #include <memory>
 #include <string>
 #include <utility>
@@ -11,6 +12,7 @@
 #include "engine/env/network.hpp"
 #include "node/loop/event_loop.hpp"
 #include "node/tcp_network.hpp"
+#include "node/tls_session.hpp"
 
 namespace scoutfs::node {
 
@@ -56,10 +58,15 @@ class Inbox {
 
 class TcpConnection : public Connection {
  public:
-  // `socket` is connected and does not block.
+  // Called once, when the peer has proven that it knows the key (true) or the connection is
+  // lost before (false). It may destroy the connection.
+  using OnSecured = std::function<void(bool)>;
+  // `socket` is connected, or about to be, and does not block. What is sent before the peer has
+  // proven itself waits.
   TcpConnection(EventLoop& loop, Log& log, const TcpOptions& options, UniqueFd socket,
-                Address peer);
-  ~TcpConnection() override { close(); }
+                Address peer, TlsSession::Role role, const TlsKey& key, OnSecured on_secured);
+  // Tells nobody.
+  ~TcpConnection() override;
 
   void send(std::string message) override;
   Task<Result<std::string>> receive() override;
@@ -68,6 +75,7 @@ class TcpConnection : public Connection {
 
  private:
   void on_ready(std::uint32_t events);
+  void shake_hands();
   void read_some();
   void write_some();
   bool take_frames();  // false: the connection was lost
@@ -79,6 +87,9 @@ class TcpConnection : public Connection {
   const TcpOptions options_;
   UniqueFd socket_;
   Address peer_;
+  TlsSession tls_;
+  OnSecured on_secured_;
+  bool secured_ = false;  // the peer has proven itself
   Watch watch_;
   std::shared_ptr<Inbox> inbox_;
   std::string partial_;               // received bytes that are no whole frame yet

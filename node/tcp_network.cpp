@@ -6,6 +6,7 @@
 #include <netinet/in.h>
 #include <sys/socket.h>
 
+#include <algorithm>
 #include <cerrno>
 #include <cstring>
 
@@ -16,6 +17,7 @@ namespace scoutfs::node {
 namespace {
 
 constexpr int kBacklog = 128;
+constexpr TimeNs kWarningInterval = kSecond;
 constexpr std::uint32_t kLoopback = 0x7f00'0001;
 
 sockaddr_in to_socket_address(Address address) {
@@ -52,14 +54,23 @@ UniqueFd new_socket() {
 }  // namespace
 
 TcpNetwork::TcpNetwork(EventLoop& loop, Log& log, TcpOptions options)
-    : loop_(loop), log_(log), options_(options), arrived_(loop.scheduler()) {}
+    : loop_(loop),
+      log_(log),
+      options_(options),
+      limiter_(options.limits),
+      arrived_(loop.scheduler()) {}
 
 TcpNetwork::~TcpNetwork() {
   close_listener();
 }
 
+void TcpNetwork::secure(Fsid fsid, std::uint64_t format_hash, std::string_view secret) {
+  key_ = derive_tls_key(fsid, format_hash, secret);
+}
+
 Result<Address> TcpNetwork::listen(Address address) {
   SCOUTFS_ASSERT(!listening_);
+  SCOUTFS_ASSERT(!key_.key.empty());
   UniqueFd listener = new_socket();
   if (!listener) return fail(Errc::io_error);
   const int on = 1;
@@ -92,13 +103,45 @@ void TcpNetwork::on_incoming() {
   // Gone again, or no descriptor left: the peer tries again.
   if (!socket) return;
   const Address peer = from_socket_address(from);
-  if (incoming_.size() >= options_.accept_queue_max) {
-    log_.warn("connection from {} refused: too many wait already", to_string(peer));
-    return;
+  if (!limiter_.admit(peer.ip, loop_.clock().now_ns())) {
+    return refuse(peer, "it connects too often");
   }
+  if (!drop_slow_strangers()) return refuse(peer, "too many are proving themselves");
   prepare_socket(socket.get());
-  incoming_.push_back(
-      std::make_unique<TcpConnection>(loop_, log_, options_, std::move(socket), peer));
+  const std::uint64_t number = next_stranger_++;
+  auto connection = std::make_unique<TcpConnection>(
+      loop_, log_, options_, std::move(socket), peer, TlsSession::Role::accepting, key_,
+      [this, number](bool secured) { on_secured(number, secured); });
+  strangers_.push_back({number, loop_.clock().now_ns(), std::move(connection)});
+}
+
+void TcpNetwork::refuse(Address peer, std::string_view why) {
+  const TimeNs now_ns = loop_.clock().now_ns();
+  if (now_ns < next_warning_ns_) return;
+  next_warning_ns_ = now_ns + kWarningInterval;
+  log_.warn("connection from {} refused: {}", to_string(peer), why);
+}
+
+bool TcpNetwork::drop_slow_strangers() {
+  const TimeNs now_ns = loop_.clock().now_ns();
+  while (!strangers_.empty() &&
+         now_ns > strangers_.front().since_ns + options_.connect_timeout_ns) {
+    refuse(strangers_.front().connection->peer(), "it did not prove that it knows the volume");
+    strangers_.pop_front();
+  }
+  return strangers_.size() < options_.strangers_max;
+}
+
+void TcpNetwork::on_secured(std::uint64_t number, bool secured) {
+  const auto found = std::ranges::find(strangers_, number, &Stranger::number);
+  SCOUTFS_ASSERT(found != strangers_.end());
+  std::unique_ptr<TcpConnection> connection = std::move(found->connection);
+  strangers_.erase(found);
+  if (!secured) return;
+  if (incoming_.size() >= options_.accept_queue_max) {
+    return refuse(connection->peer(), "too many wait already");
+  }
+  incoming_.push_back(std::move(connection));
   arrived_.wake_one();
 }
 
@@ -115,6 +158,7 @@ void TcpNetwork::close_listener() {
   listening_ = false;
   watch_.reset();
   listener_.reset();
+  strangers_.clear();
   incoming_.clear();
   arrived_.wake_all();
 }
@@ -127,12 +171,7 @@ std::unique_ptr<Connection> TcpNetwork::connect_to_self() {
   return std::move(near);
 }
 
-Task<Result<std::unique_ptr<Connection>>> TcpNetwork::connect(Address address) {
-  if (listening_ && address == address_) {
-    co_await Yield(loop_.scheduler());
-    if (!listening_) co_return fail(Errc::disconnected);
-    co_return connect_to_self();
-  }
+Task<Result<UniqueFd>> TcpNetwork::open_socket(Address address, TimeNs deadline_ns) {
   UniqueFd socket = new_socket();
   if (!socket) co_return fail(Errc::disconnected);
   prepare_socket(socket.get());
@@ -145,8 +184,7 @@ Task<Result<std::unique_ptr<Connection>>> TcpNetwork::connect(Address address) {
     const OneShot<bool> ready(loop_.scheduler());
     const Watch watch =
         loop_.watch(socket.get(), EPOLLOUT, [ready](std::uint32_t) { ready.set(true); });
-    const TimeNs deadline = loop_.clock().now_ns() + options_.connect_timeout_ns;
-    const std::optional<bool> connected = co_await ready.wait(nullptr, deadline);
+    const std::optional<bool> connected = co_await ready.wait(nullptr, deadline_ns);
     if (!connected.has_value()) co_return fail(Errc::timed_out);
   }
   int error = 0;
@@ -154,7 +192,26 @@ Task<Result<std::unique_ptr<Connection>>> TcpNetwork::connect(Address address) {
   if (getsockopt(socket.get(), SOL_SOCKET, SO_ERROR, &error, &size) != 0 || error != 0) {
     co_return fail(Errc::disconnected);
   }
-  co_return std::make_unique<TcpConnection>(loop_, log_, options_, std::move(socket), address);
+  co_return std::move(socket);
+}
+
+Task<Result<std::unique_ptr<Connection>>> TcpNetwork::connect(Address address) {
+  SCOUTFS_ASSERT(!key_.key.empty());
+  if (listening_ && address == address_) {
+    co_await Yield(loop_.scheduler());
+    if (!listening_) co_return fail(Errc::disconnected);
+    co_return connect_to_self();
+  }
+  const TimeNs deadline_ns = loop_.clock().now_ns() + options_.connect_timeout_ns;
+  SCOUTFS_CO_TRY(UniqueFd socket, co_await open_socket(address, deadline_ns));
+  const OneShot<bool> secured(loop_.scheduler());
+  auto connection = std::make_unique<TcpConnection>(
+      loop_, log_, options_, std::move(socket), address, TlsSession::Role::connecting, key_,
+      [secured](bool proven) { secured.set(proven); });
+  const std::optional<bool> proven = co_await secured.wait(nullptr, deadline_ns);
+  if (!proven.has_value()) co_return fail(Errc::timed_out);
+  if (!*proven) co_return fail(Errc::disconnected);
+  co_return std::move(connection);
 }
 
 }  // namespace scoutfs::node

@@ -14,6 +14,7 @@ struct Port {
   std::optional<Address> listening;
   std::deque<std::unique_ptr<Connection>> incoming;
   bool attached = true;
+  std::string volume;  // what it must have in common with its peers
 };
 
 // One end of a connection: what arrives here.
@@ -215,6 +216,7 @@ void NetworkWorld::open_link(const std::shared_ptr<Port>& from, Address to,
     return done.set(fail(Errc::disconnected));
   }
   const std::shared_ptr<Port>& server = found->second;
+  if (server->volume != from->volume) return done.set(fail(Errc::disconnected));
   if (blocked(from->node, server->node) || blocked(server->node, from->node)) {
     events_.after(options_.connect_timeout_ns, [done] { done.set(fail(Errc::timed_out)); });
     return;
@@ -233,6 +235,10 @@ void NetworkWorld::open_link(const std::shared_ptr<Port>& from, Address to,
 
 NodeNetwork::NodeNetwork(NetworkWorld& world, std::shared_ptr<Port> port)
     : world_(world), port_(std::move(port)) {}
+
+void NodeNetwork::secure(Fsid fsid, std::uint64_t format_hash, std::string_view secret) {
+  port_->volume = fmt::format("{:x} {:x} {}", fsid.value, format_hash, secret);
+}
 
 void NodeNetwork::detach() {
   if (!port_->attached) return;

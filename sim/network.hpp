@@ -103,6 +103,7 @@ class NodeNetwork final : public Network {
   // The process is gone: its listener closes and its connections break.
   void detach();
 
+  void secure(Fsid fsid, std::uint64_t format_hash, std::string_view secret) override;
   Result<Address> listen(Address address) override;
   Task<Result<std::unique_ptr<Connection>>> accept() override;
   void close_listener() override;

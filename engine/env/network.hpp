@@ -4,8 +4,10 @@
 #include <cstdint>
 #include <memory>
 #include <string>
+#include <string_view>
 
 #include "engine/async/task.hpp"
+#include "engine/base/ids.hpp"
 #include "engine/base/result.hpp"
 
 namespace scoutfs {
@@ -39,13 +41,16 @@ class Connection {
 class Network {
  public:
   virtual ~Network() = default;
+  // What the nodes of a volume have in common: a connection is made only between two nodes that
+  // agree on all three. Once, before listen() and connect().
+  virtual void secure(Fsid fsid, std::uint64_t format_hash, std::string_view secret) = 0;
   // Listens on `address` (port 0: any free port) and returns the address that peers can reach.
   // Once. Errors: invalid (not an address of this host), busy (the port is taken).
   virtual Result<Address> listen(Address address) = 0;
   // The next incoming connection. Errors: stopping after close_listener().
   virtual Task<Result<std::unique_ptr<Connection>>> accept() = 0;
   virtual void close_listener() = 0;
-  // Errors: disconnected (refused, unreachable), timed_out.
+  // Errors: disconnected (refused, unreachable, a node of another volume), timed_out.
   virtual Task<Result<std::unique_ptr<Connection>>> connect(Address address) = 0;
 };
 

@@ -130,6 +130,8 @@ void Mount::Impl::start_store(std::uint16_t slot, Address address) {
 Task<Result<void>> Mount::Impl::start(Cancellation* cancellation) {
   SCOUTFS_CO_CHECK(co_await read_volume());
   rid_ = Rid{env_.random.id()};
+  const std::string_view secret(superblock_.secret.data(), superblock_.secret.size());
+  env_.network.secure(superblock_.fsid, format::format_hash(), secret);
   Address listen = options_.listen;
   if (listen.port == 0) {
     // The configured port of this address, if there is exactly one.

@@ -57,6 +57,7 @@ class NoDevice : public BlockDevice {
 
 class NoNetwork : public Network {
  public:
+  void secure(Fsid, std::uint64_t, std::string_view) override {}
   Result<Address> listen(Address) override { return fail(Errc::invalid); }
   Task<Result<std::unique_ptr<Connection>>> accept() override {
     co_return fail(Errc::stopping);

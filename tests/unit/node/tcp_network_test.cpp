@@ -2,6 +2,7 @@
 #include "node/tcp_network.hpp"
 
 #include <arpa/inet.h>
+#include <fcntl.h>
 #include <netinet/in.h>
 #include <sys/socket.h>
 
@@ -21,8 +22,14 @@ class MemoryLog : public Log {
   std::vector<std::string> lines;
 };
 
+constexpr Fsid kFsid{77};
+constexpr std::uint64_t kFormat = 5;
+constexpr std::string_view kSecret = "only who can read the volume knows";
+
 struct Host {
-  explicit Host(EventLoop& loop, TcpOptions options = {}) : network(loop, log, options) {}
+  explicit Host(EventLoop& loop, TcpOptions options = {}) : network(loop, log, options) {
+    network.secure(kFsid, kFormat, kSecret);
+  }
   MemoryLog log;
   TcpNetwork network;
 };
@@ -48,6 +55,29 @@ UniqueFd raw_socket(Address address) {
   SCOUTFS_ASSERT(status == 0);
   return socket;
 }
+
+// A peer that knows the secret and then says what it likes.
+class RawPeer {
+ public:
+  RawPeer(EventLoop& loop, Address address)
+      : loop_(loop),
+        socket_(raw_socket(address)),
+        tls_(socket_.get(), TlsSession::Role::connecting,
+             derive_tls_key(kFsid, kFormat, kSecret)) {
+    fcntl(socket_.get(), F_SETFL, O_NONBLOCK);
+    while (tls_.handshake() != TlsSession::Step::done) loop_.turn(kMillisecond);
+  }
+  void send(std::string_view bytes) {
+    std::size_t sent = 0;
+    BOOST_TEST((tls_.send(bytes, sent) == TlsSession::Step::done));
+    BOOST_TEST(sent == bytes.size());
+  }
+
+ private:
+  EventLoop& loop_;
+  UniqueFd socket_;
+  TlsSession tls_;
+};
 
 std::string message_of(std::uint64_t i) {
   std::string text(mix(1, i) % 5000, static_cast<char>('a' + i % 26));
@@ -148,11 +178,10 @@ BOOST_AUTO_TEST_CASE(what_is_not_a_message_ends_the_connection) {
   writer.put(std::uint32_t{0x4d46'4353});
   writer.put(static_cast<std::uint32_t>(kMessageSizeMax + 1));
   for (const std::string& bytes : {std::string("GET / HTTP/1.0\r\n\r\n"), oversized}) {
-    const UniqueFd socket = raw_socket(address);
+    RawPeer peer(loop, address);
     const auto connection = loop.run(server.network.accept());
     BOOST_REQUIRE(connection.has_value());
-    const ssize_t sent = ::send(socket.get(), bytes.data(), bytes.size(), 0);
-    BOOST_TEST(sent == static_cast<ssize_t>(bytes.size()));
+    peer.send(bytes);
     BOOST_TEST(next(loop, **connection) == "disconnected");
   }
   BOOST_REQUIRE(server.log.lines.size() == 2U);
@@ -164,7 +193,7 @@ BOOST_AUTO_TEST_CASE(a_peer_that_takes_nothing_loses_the_connection) {
   EventLoop loop;
   Host server(loop);
   const Address address = server.network.listen(kAnyPort).value();
-  const UniqueFd socket = raw_socket(address);
+  const RawPeer peer(loop, address);
   const auto connection = loop.run(server.network.accept());
   BOOST_REQUIRE(connection.has_value());
   for (int i = 0; i < 20 && server.log.lines.empty(); ++i) {
@@ -196,8 +225,85 @@ BOOST_AUTO_TEST_CASE(connections_nobody_accepts_are_bounded) {
     connections.push_back(std::move(*connection));
   }
   for (int i = 0; i < 10; ++i) loop.turn(kMillisecond);
-  BOOST_TEST(server.log.lines.size() == 2U);
   BOOST_TEST(next(loop, *connections[4]) == "disconnected");
+  BOOST_REQUIRE(!server.log.lines.empty());
+  BOOST_TEST((server.log.lines[0].find("too many wait") != std::string::npos));
+}
+
+BOOST_AUTO_TEST_CASE(who_does_not_share_the_volume_is_refused_by_both_ends) {
+  EventLoop loop;
+  struct Case {
+    Fsid fsid;
+    std::uint64_t format;
+    std::string_view secret;
+    std::string_view server_says;
+  };
+  const Case cases[] = {
+      {kFsid, kFormat, "a guess", "secret"},
+      {Fsid{78}, kFormat, kSecret,
+       "000000000000004e 0000000000000005, this node of 000000000000004d 0000000000000005"},
+      {kFsid, 6, kSecret, "000000000000004d 0000000000000006, this node of"},
+  };
+  for (const Case& c : cases) {
+    Host server(loop), client(loop);
+    client.network.secure(c.fsid, c.format, c.secret);
+    const Address address = server.network.listen(kAnyPort).value();
+    BOOST_TEST(failed_with(loop.run(client.network.connect(address)), Errc::disconnected));
+    for (int i = 0; i < 10; ++i) loop.turn(kMillisecond);
+    BOOST_REQUIRE(server.log.lines.size() == 1U);
+    BOOST_TEST_CONTEXT(server.log.lines[0]) {
+      BOOST_TEST((server.log.lines[0].find(c.server_says) != std::string::npos));
+    }
+    BOOST_TEST(client.log.lines.size() == 1U);
+    // Nobody waits in accept() for it.
+    Host friendly(loop);
+    auto [near, far] = loop.run(join(friendly.network, server.network, address));
+    near->send("hello");
+    BOOST_TEST(next(loop, *far) == "hello");
+  }
+}
+
+BOOST_AUTO_TEST_CASE(strangers_who_say_nothing_or_garbage_are_bounded_and_reach_nobody) {
+  EventLoop loop;
+  Host server(loop, {.connect_timeout_ns = 50 * kMillisecond, .strangers_max = 3});
+  const Address address = server.network.listen(kAnyPort).value();
+  std::vector<UniqueFd> silent;
+  for (int i = 0; i < 4; ++i) silent.push_back(raw_socket(address));
+  for (int i = 0; i < 10; ++i) loop.turn(kMillisecond);
+  BOOST_REQUIRE(server.log.lines.size() == 1U);
+  BOOST_TEST((server.log.lines[0].find("too many are proving") != std::string::npos));
+  for (int i = 0; i < 60; ++i) loop.turn(kMillisecond);
+  Host friendly(loop);
+  auto [near, far] = loop.run(join(friendly.network, server.network, address));
+  const UniqueFd garbage = raw_socket(address);
+  const std::string_view text = "GET / HTTP/1.0\r\n\r\n";
+  BOOST_TEST(::send(garbage.get(), text.data(), text.size(), 0) ==
+             static_cast<ssize_t>(text.size()));
+  near->send("hello");
+  BOOST_TEST(next(loop, *far) == "hello");
+}
+
+BOOST_AUTO_TEST_CASE(a_host_that_connects_too_often_is_told_to_wait) {
+  EventLoop loop;
+  Host server(loop, {.limits = {.burst = 2, .interval_ns = 3600 * kSecond}}), client(loop);
+  const Address address = server.network.listen(kAnyPort).value();
+  for (int i = 0; i < 2; ++i) loop.run(join(client.network, server.network, address));
+  BOOST_TEST(failed_with(loop.run(client.network.connect(address)), Errc::disconnected));
+  BOOST_REQUIRE(!server.log.lines.empty());
+  BOOST_TEST((server.log.lines.back().find("too often") != std::string::npos));
+}
+
+BOOST_AUTO_TEST_CASE(the_limiter_lets_a_burst_pass_and_then_one_at_a_time) {
+  ConnectionLimiter limiter({.burst = 3, .interval_ns = 10, .addresses_max = 2});
+  for (int i = 0; i < 3; ++i) BOOST_TEST(limiter.admit(1, 1000));
+  BOOST_TEST(!limiter.admit(1, 1000));
+  BOOST_TEST(limiter.admit(2, 1000));
+  BOOST_TEST(!limiter.admit(1, 1009));
+  BOOST_TEST(limiter.admit(1, 1010));
+  BOOST_TEST(!limiter.admit(1, 1010));
+  // A third address takes the place of one that is rested.
+  BOOST_TEST(limiter.admit(3, 1015));
+  BOOST_TEST(limiter.remembered() == 2U);
 }
 
 BOOST_AUTO_TEST_SUITE_END()
