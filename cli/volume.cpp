@@ -21,7 +21,7 @@ bool OfflineVolume::open(const std::string& device, Access access, std::string& 
     device_ = std::move(*opened);
     return true;
   }
-  auto opened = node::open_device(device, loop_, why);
+  auto opened = loop_.run(node::open_device(device, loop_, why));
   if (!opened.has_value()) return false;
   device_ = std::move(*opened);
   return true;

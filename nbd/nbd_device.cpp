@@ -15,6 +15,7 @@ namespace {
 
 constexpr std::uint64_t kInFlightMax = 64;             // commands
 constexpr std::size_t kRequestSizeDefault = 4u << 20;  // bytes; pieces run beside each other
+constexpr int kStopCheckMs = 50;  // between two looks at whether an attempt was given up
 
 Errc code_of(int error) {
   switch (error) {
@@ -41,6 +42,13 @@ Errc code_of_connect_error(int error) {
     default:
       return Errc::disconnected;
   }
+}
+
+// What the library says of its last failure, without the name of its function.
+std::string reason() {
+  std::string text = nbd_get_error();
+  const std::size_t colon = text.starts_with("nbd_") ? text.find(": ") : std::string::npos;
+  return colon == std::string::npos ? text : text.substr(colon + 2);
 }
 
 }  // namespace
@@ -97,11 +105,13 @@ NbdDevice::NbdDevice(node::EventLoop& loop, std::string uri)
     : loop_(loop), uri_(std::move(uri)), slots_(loop.scheduler(), kInFlightMax) {}
 
 NbdDevice::~NbdDevice() {
+  // At most a name look-up is waited for.
+  connecting_.request_stop();
   if (connecting_.joinable()) connecting_.join();
   drop();
 }
 
-NbdDevice::Attempt NbdDevice::attempt(const std::string& uri) {
+NbdDevice::Attempt NbdDevice::attempt(const std::string& uri, const std::stop_token& stop) {
   Attempt attempt;
   attempt.handle.reset(nbd_create());
   nbd_handle* handle = attempt.handle.get();
@@ -110,11 +120,45 @@ NbdDevice::Attempt NbdDevice::attempt(const std::string& uri) {
   nbd_set_uri_allow_local_file(handle, true);
   // Every reader of a buffer looks at the result first.
   nbd_set_pread_initialize(handle, false);
-  if (nbd_connect_uri(handle, uri.c_str()) == 0) return attempt;
-  attempt.code = code_of_connect_error(nbd_get_errno());
-  attempt.why = fmt::format("cannot connect to '{}': {}", uri, nbd_get_error());
-  attempt.handle.reset();
-  return attempt;
+  const auto give_up = [&](Errc code, std::string_view why) {
+    attempt.code = code;
+    attempt.why = fmt::format("cannot connect to '{}': {}", uri, why);
+    attempt.handle.reset();
+    return std::move(attempt);
+  };
+  if (nbd_aio_connect_uri(handle, uri.c_str()) != 0) {
+    return give_up(code_of_connect_error(nbd_get_errno()), reason());
+  }
+  while (nbd_aio_is_connecting(handle) != 0) {
+    if (stop.stop_requested()) return give_up(Errc::interrupted, "interrupted");
+    if (nbd_poll(handle, kStopCheckMs) == -1) {
+      return give_up(code_of_connect_error(nbd_get_errno()), reason());
+    }
+  }
+  if (nbd_aio_is_ready(handle) == 1) return attempt;
+  return give_up(Errc::disconnected, "the server closed the connection");
+}
+
+Task<NbdDevice::Attempt> NbdDevice::connect(Patience patience) {
+  const OneShot<std::shared_ptr<Attempt>> answer(loop_.scheduler());
+  connecting_ = std::jthread([this, answer, uri = uri_](const std::stop_token& stop) {
+    node::block_signals();
+    auto made = std::make_shared<Attempt>(attempt(uri, stop));
+    loop_.post([answer, made] { answer.set(made); });
+  });
+  const TimeNs deadline_ns = loop_.clock().now_ns() + patience.at_most_ns;
+  std::optional<std::shared_ptr<Attempt>> made =
+      co_await answer.wait(patience.cancellation, deadline_ns);
+  if (made.has_value()) co_return std::move(**made);
+  connecting_.request_stop();
+  const bool interrupted =
+      patience.cancellation != nullptr && patience.cancellation->requested();
+  Attempt attempt;
+  attempt.code = interrupted ? Errc::interrupted : Errc::timed_out;
+  attempt.why = interrupted ? fmt::format("interrupted while waiting for '{}'", uri_)
+                            : fmt::format("'{}' has not answered for {} seconds", uri_,
+                                          patience.at_most_ns / kSecond);
+  co_return attempt;
 }
 
 Result<NbdDevice::Limits> NbdDevice::examine(nbd_handle* handle, std::string& why) {
@@ -145,22 +189,22 @@ Result<NbdDevice::Limits> NbdDevice::examine(nbd_handle* handle, std::string& wh
   return limits;
 }
 
-Result<std::unique_ptr<NbdDevice>> NbdDevice::open(node::EventLoop& loop, std::string uri,
-                                                   std::string& why) {
-  Attempt attempt = NbdDevice::attempt(uri);
+Task<Result<std::unique_ptr<NbdDevice>>> NbdDevice::open(node::EventLoop& loop, std::string uri,
+                                                         std::string& why, Patience patience) {
+  std::unique_ptr<NbdDevice> device(new NbdDevice(loop, std::move(uri)));
+  Attempt attempt = co_await device->connect(patience);
   if (attempt.handle == nullptr) {
     why = std::move(attempt.why);
-    return fail(attempt.code);
+    co_return fail(attempt.code);
   }
-  auto limits = examine(attempt.handle.get(), why);
+  const auto limits = examine(attempt.handle.get(), why);
   if (!limits.has_value()) {
-    why = fmt::format("cannot use '{}': {}", uri, why);
-    return std::unexpected(limits.error());
+    why = fmt::format("cannot use '{}': {}", device->uri_, why);
+    co_return std::unexpected(limits.error());
   }
-  std::unique_ptr<NbdDevice> device(new NbdDevice(loop, std::move(uri)));
   device->block_count_ = limits->block_count;
   device->adopt(std::move(attempt.handle), *limits);
-  return device;
+  co_return device;
 }
 
 void NbdDevice::adopt(Handle handle, Limits limits) {
@@ -278,19 +322,13 @@ Task<Result<void>> NbdDevice::flush() {
 
 Task<Result<void>> NbdDevice::reconnect() {
   drop();
-  if (connecting_.joinable()) connecting_.join();
-  const OneShot<std::shared_ptr<Attempt>> answer(loop_.scheduler());
-  connecting_ = std::jthread([this, answer, uri = uri_] {
-    node::block_signals();
-    auto made = std::make_shared<Attempt>(attempt(uri));
-    loop_.post([answer, made] { answer.set(made); });
-  });
-  const std::shared_ptr<Attempt> made = co_await answer.wait();
-  if (made->handle == nullptr) co_return fail(Errc::disconnected);
+  const Patience patience;
+  Attempt attempt = co_await connect(patience);
+  if (attempt.handle == nullptr) co_return fail(Errc::disconnected);
   std::string why;
-  SCOUTFS_CO_TRY(const Limits limits, examine(made->handle.get(), why));
+  SCOUTFS_CO_TRY(const Limits limits, examine(attempt.handle.get(), why));
   if (limits.block_count != block_count_) co_return fail(Errc::invalid);
-  adopt(std::move(made->handle), limits);
+  adopt(std::move(attempt.handle), limits);
   co_return Result<void>{};
 }
 

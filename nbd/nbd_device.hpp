@@ -13,6 +13,7 @@
 #include <cstdint>
 #include <functional>
 #include <memory>
+#include <stop_token>
 #include <string>
 #include <thread>
 
@@ -26,13 +27,19 @@ namespace scoutfs::nbd {
 
 class NbdDevice : public BlockDevice {
  public:
-  // Connects, waiting for it. URIs as nbd_connect_uri(3) has them: nbd://, nbds://,
-  // nbd+unix://, nbds+unix:// and their TLS parameters. The loop must outlive the device. On
-  // failure `why` says what to tell the operator. Errors: disconnected (refused, unreachable),
-  // not_found (no such socket), access_denied (a read-only export), invalid (URI, an export
-  // that is too small or wants larger blocks).
-  static Result<std::unique_ptr<NbdDevice>> open(node::EventLoop& loop, std::string uri,
-                                                 std::string& why);
+  // How long a connection may take to come about.
+  struct Patience {
+    Cancellation* cancellation = nullptr;  // null: none
+    TimeNs at_most_ns = 60 * kSecond;
+  };
+
+  // Connects. URIs as nbd_connect_uri(3) has them: nbd://, nbds://, nbd+unix://, nbds+unix://
+  // and their TLS parameters. The loop must outlive the device. On failure `why` says what to
+  // tell the operator. Errors: disconnected (refused, unreachable), timed_out (no answer),
+  // interrupted (the cancellation), not_found (no such socket), access_denied
+  // (a read-only export), invalid (URI, an export that is too small or wants larger blocks).
+  static Task<Result<std::unique_ptr<NbdDevice>>> open(node::EventLoop& loop, std::string uri,
+                                                       std::string& why, Patience patience);
   // Requires: no request is in flight, or the node was killed.
   ~NbdDevice() override;
 
@@ -45,7 +52,8 @@ class NbdDevice : public BlockDevice {
   bool connected() const { return handle_ != nullptr; }
   // Drops the connection if there is one and makes a new one. What was in flight has failed.
   // Requires: the caller knows that the old connection's writes have ended at the server.
-  // Errors: disconnected; invalid (the export has another size).
+  // Errors: disconnected (also if nobody answered in time); invalid (the export has another
+  // size).
   Task<Result<void>> reconnect();
   // Ends the connection; what is in flight fails with disconnected.
   void drop();
@@ -73,7 +81,9 @@ class NbdDevice : public BlockDevice {
   using Issue = std::function<bool(nbd_handle*, std::shared_ptr<Command>)>;
 
   NbdDevice(node::EventLoop& loop, std::string uri);
-  static Attempt attempt(const std::string& uri);
+  static Attempt attempt(const std::string& uri, const std::stop_token& stop);
+  // Attempts in a helper thread.
+  Task<Attempt> connect(Patience patience);
   static Result<Limits> examine(nbd_handle* handle, std::string& why);
   void adopt(Handle handle, Limits limits);
   void on_ready(std::uint32_t events);
@@ -91,7 +101,7 @@ class NbdDevice : public BlockDevice {
   Semaphore slots_;  // commands that may be in flight
   Limits limits_;
   std::uint64_t block_count_ = 0;
-  std::jthread connecting_;  // of reconnect(): name look-ups and handshakes block
+  std::jthread connecting_;  // of connect(): name look-ups and handshakes block
 };
 
 }  // namespace scoutfs::nbd

@@ -85,8 +85,9 @@ class Daemon {
   Result<void> prepare(std::string& why);
   Result<void> start_engine(std::string& why);
   Result<void> start_services(std::string& why);
+  Task<Result<void>> open_watched(std::string& why);
   Task<Result<void>> start_watched();
-  Task<void> report_waiting(Event* started);
+  Task<void> report_waiting(Event* over);
   Task<void> serve();
   Task<void> publish_metrics();
   Task<int> finish();
@@ -127,8 +128,7 @@ Result<void> Daemon::prepare(std::string& why) {
   loop_.on_signal(SIGINT, [this] { on_end_signal("SIGINT"); });
   signal(SIGPIPE, SIG_IGN);
   signal(SIGHUP, SIG_IGN);
-  SCOUTFS_TRY(device_, open_device(config_.device, loop_, why));
-  return {};
+  return loop_.run(open_watched(why));
 }
 
 void Daemon::on_end_signal(const char* name) {
@@ -142,13 +142,27 @@ void Daemon::on_end_signal(const char* name) {
   changed_.wake_all();
 }
 
-Task<void> Daemon::report_waiting(Event* started) {
+// Says until `over` what the start waits for.
+Task<void> Daemon::report_waiting(Event* over) {
   while (true) {
-    const bool over = co_await started->wait_until(loop_.clock().now_ns() + kPatience);
-    if (over) co_return;
-    const std::string what = mount_->status().waits_for;
+    const bool set = co_await over->wait_until(loop_.clock().now_ns() + kPatience);
+    if (set) co_return;
+    const std::string what = mount_ == nullptr
+                                 ? fmt::format("an answer of '{}'", config_.device)
+                                 : mount_->status().waits_for;
     if (!what.empty()) progress_.waits(fmt::format("waiting for {}", what));
   }
+}
+
+Task<Result<void>> Daemon::open_watched(std::string& why) {
+  Event opened(loop_.scheduler());
+  TaskScope scope(loop_.scheduler());
+  scope.spawn(report_waiting(&opened));
+  auto device = co_await open_device(config_.device, loop_, why, &start_cancellation_);
+  opened.set();
+  co_await scope.drain();
+  SCOUTFS_CO_TRY(device_, std::move(device));
+  co_return Result<void>{};
 }
 
 Task<Result<void>> Daemon::start_watched() {

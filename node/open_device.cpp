@@ -13,16 +13,18 @@ bool is_nbd_uri(const std::string& name) {
   return base == "nbd" || base == "nbds";
 }
 
-Result<std::unique_ptr<BlockDevice>> open_device(const std::string& uri_or_path,
-                                                 EventLoop& loop, std::string& why) {
+Task<Result<std::unique_ptr<BlockDevice>>> open_device(std::string uri_or_path, EventLoop& loop,
+                                                       std::string& why,
+                                                       Cancellation* cancellation) {
   if (is_nbd_uri(uri_or_path)) {
-    SCOUTFS_TRY(std::unique_ptr<BlockDevice> device,
-                nbd::NbdDevice::open(loop, uri_or_path, why));
-    return device;
+    const nbd::NbdDevice::Patience patience{.cancellation = cancellation};
+    SCOUTFS_CO_TRY(std::unique_ptr<BlockDevice> device,
+                   co_await nbd::NbdDevice::open(loop, uri_or_path, why, patience));
+    co_return device;
   }
-  SCOUTFS_TRY(std::unique_ptr<BlockDevice> device,
-              FileDevice::open(loop, uri_or_path, FileDevice::Access::read_write, why));
-  return device;
+  SCOUTFS_CO_TRY(std::unique_ptr<BlockDevice> device,
+                 FileDevice::open(loop, uri_or_path, FileDevice::Access::read_write, why));
+  co_return device;
 }
 
 }  // namespace scoutfs::node

@@ -36,7 +36,7 @@ inline void make_volume(const std::string& name) {
   node::LogSink log(LogLevel::warning);
   node::SystemRandom random;
   std::string why;
-  const auto device = node::open_device(name, loop, why);
+  const auto device = loop.run(node::open_device(name, loop, why));
   SCOUTFS_ASSERT(device.has_value());
   node::TcpNetwork network(loop, log);
   node::HostFencing fencing(loop.scheduler(), node::host_id());
@@ -55,7 +55,7 @@ inline void make_volume(const std::string& name) {
 inline std::vector<std::string> problems_of(const std::string& name) {
   node::EventLoop loop;
   std::string why;
-  const auto device = node::open_device(name, loop, why);
+  const auto device = loop.run(node::open_device(name, loop, why));
   if (!device.has_value()) return {why};
   const auto report =
       loop.run(check::check_volume(loop.scheduler(), **device, check::Options{}));

@@ -1,6 +1,9 @@
 // The NBD device against a real server.
 #include "nbd/nbd_device.hpp"
 
+#include <sys/socket.h>
+#include <sys/un.h>
+
 #include <fstream>
 
 #include "engine/async/scope.hpp"
@@ -16,9 +19,14 @@ using node::EventLoop;
 using testing::NbdServer;
 using testing::pattern;
 
+Result<std::unique_ptr<NbdDevice>> open(EventLoop& loop, const std::string& uri,
+                                        std::string& why, NbdDevice::Patience patience = {}) {
+  return loop.run(NbdDevice::open(loop, uri, why, patience));
+}
+
 std::unique_ptr<NbdDevice> open_or_fail(EventLoop& loop, const std::string& uri) {
   std::string why;
-  auto device = NbdDevice::open(loop, uri, why);
+  auto device = open(loop, uri, why);
   BOOST_REQUIRE_MESSAGE(device.has_value(), why);
   return std::move(*device);
 }
@@ -199,15 +207,45 @@ BOOST_AUTO_TEST_CASE(what_cannot_be_opened_is_told_apart) {
   std::string why;
   testing::TemporaryDirectory directory;
   const std::string missing = "nbd+unix:///?socket=" + directory.file("none");
-  BOOST_TEST(failed_with(NbdDevice::open(loop, missing, why), Errc::not_found));
+  BOOST_TEST(failed_with(open(loop, missing, why), Errc::not_found));
   // A port of this host that nobody listens on.
-  BOOST_TEST(failed_with(NbdDevice::open(loop, "nbd://127.0.0.1:1", why), Errc::disconnected));
+  BOOST_TEST(failed_with(open(loop, "nbd://127.0.0.1:1", why), Errc::disconnected));
   BOOST_TEST((why.find("127.0.0.1:1") != std::string::npos));
   NbdServer read_only({"--readonly", "memory", "size=1M"});
-  BOOST_TEST(failed_with(NbdDevice::open(loop, read_only.uri(), why), Errc::access_denied));
+  BOOST_TEST(failed_with(open(loop, read_only.uri(), why), Errc::access_denied));
   BOOST_TEST((why.find("read-only") != std::string::npos));
   NbdServer small({"memory", "size=2048"});
-  BOOST_TEST(failed_with(NbdDevice::open(loop, small.uri(), why), Errc::invalid));
+  BOOST_TEST(failed_with(open(loop, small.uri(), why), Errc::invalid));
+}
+
+Task<void> request_after(EventLoop& loop, Cancellation* cancellation, TimeNs delay_ns) {
+  co_await Sleep(loop.scheduler(), delay_ns);
+  cancellation->request();
+}
+
+BOOST_AUTO_TEST_CASE(a_silent_server_is_waited_for_until_the_end_of_patience) {
+  // Accepts connections into its backlog, and says nothing.
+  const testing::TemporaryDirectory directory;
+  const std::string path = directory.file("socket");
+  const node::UniqueFd listener(::socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0));
+  sockaddr_un address{};
+  address.sun_family = AF_UNIX;
+  path.copy(address.sun_path, sizeof(address.sun_path) - 1);
+  BOOST_REQUIRE(bind(listener.get(), reinterpret_cast<sockaddr*>(&address), sizeof(address)) ==
+                0);
+  BOOST_REQUIRE(listen(listener.get(), 4) == 0);
+  const std::string uri = "nbd+unix:///?socket=" + path;
+  EventLoop loop;
+  std::string why;
+  BOOST_TEST(
+      failed_with(open(loop, uri, why, {.at_most_ns = 100 * kMillisecond}), Errc::timed_out));
+  BOOST_TEST((why.find("has not answered") != std::string::npos));
+  Cancellation cancellation(loop.scheduler());
+  TaskScope scope(loop.scheduler());
+  scope.spawn(request_after(loop, &cancellation, 50 * kMillisecond));
+  BOOST_TEST(
+      failed_with(open(loop, uri, why, {.cancellation = &cancellation}), Errc::interrupted));
+  loop.run(scope.drain());
 }
 
 BOOST_AUTO_TEST_SUITE_END()

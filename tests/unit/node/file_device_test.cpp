@@ -55,8 +55,8 @@ BOOST_AUTO_TEST_CASE(two_devices_on_one_file_see_each_others_writes) {
   EventLoop loop;
   std::string why;
   const std::string path = directory.image("image", (1u << 20) + 100);
-  const auto one = open_device(path, loop, why);
-  const auto two = open_device(path, loop, why);
+  const auto one = loop.run(open_device(path, loop, why));
+  const auto two = loop.run(open_device(path, loop, why));
   BOOST_REQUIRE(one.has_value());
   BOOST_REQUIRE(two.has_value());
   BOOST_TEST((*one)->block_count() == 256U);
@@ -70,7 +70,7 @@ BOOST_AUTO_TEST_CASE(a_file_that_became_shorter_is_an_io_error) {
   EventLoop loop;
   std::string why;
   const std::string path = directory.image("image", 1u << 20);
-  const auto device = open_device(path, loop, why);
+  const auto device = loop.run(open_device(path, loop, why));
   BOOST_REQUIRE(device.has_value());
   BOOST_TEST(truncate(path.c_str(), 4096) == 0);
   BOOST_TEST(failed_with(loop.run(get(**device, BlockNo{9}, kBlockSize)), Errc::io_error));
@@ -86,7 +86,7 @@ BOOST_AUTO_TEST_CASE(many_requests_run_beside_each_other) {
   TemporaryDirectory directory;
   EventLoop loop;
   std::string why;
-  const auto device = open_device(directory.image("image", 4u << 20), loop, why);
+  const auto device = loop.run(open_device(directory.image("image", 4u << 20), loop, why));
   BOOST_REQUIRE(device.has_value());
   int written = 0;
   {
@@ -105,7 +105,7 @@ BOOST_AUTO_TEST_CASE(a_killed_node_leaves_requests_in_flight_behind) {
   TemporaryDirectory directory;
   EventLoop loop;
   std::string why;
-  const auto device = open_device(directory.image("image", 4u << 20), loop, why);
+  const auto device = loop.run(open_device(directory.image("image", 4u << 20), loop, why));
   BOOST_REQUIRE(device.has_value());
   int written = 0;
   TaskScope scope(loop.scheduler());
@@ -119,13 +119,14 @@ BOOST_AUTO_TEST_CASE(what_cannot_be_opened_is_told_apart) {
   TemporaryDirectory directory;
   EventLoop loop;
   std::string why;
-  BOOST_TEST(failed_with(open_device(directory.file("none"), loop, why), Errc::not_found));
-  BOOST_TEST((why.find("No such file") != std::string::npos));
-  BOOST_TEST(failed_with(open_device(directory.path(), loop, why), Errc::invalid));
-  BOOST_TEST(failed_with(open_device("/dev/null", loop, why), Errc::invalid));
-  BOOST_TEST((why.find("neither a block device nor a file") != std::string::npos));
   BOOST_TEST(
-      failed_with(open_device(directory.image("small", 4095), loop, why), Errc::invalid));
+      failed_with(loop.run(open_device(directory.file("none"), loop, why)), Errc::not_found));
+  BOOST_TEST((why.find("No such file") != std::string::npos));
+  BOOST_TEST(failed_with(loop.run(open_device(directory.path(), loop, why)), Errc::invalid));
+  BOOST_TEST(failed_with(loop.run(open_device("/dev/null", loop, why)), Errc::invalid));
+  BOOST_TEST((why.find("neither a block device nor a file") != std::string::npos));
+  BOOST_TEST(failed_with(loop.run(open_device(directory.image("small", 4095), loop, why)),
+                         Errc::invalid));
   BOOST_TEST(is_nbd_uri("nbd://host/export"));
   BOOST_TEST(is_nbd_uri("nbds+unix:///?socket=x"));
   BOOST_TEST(!is_nbd_uri("/dev/nbd0"));
