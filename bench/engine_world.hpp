@@ -143,6 +143,7 @@ class SplitMix final : public Random {
 
 class NoFencing final : public Fencing {
  public:
+  FenceLevel level() const override { return FenceLevel::host; }
   Task<Result<bool>> confirm_dead(Incarnation, HostId) override { co_return true; }
 };
 

@@ -28,6 +28,7 @@ class OfflineVolume {
  private:
   // Nothing is fenced while nobody is mounted.
   class NoFencing : public Fencing {
+    FenceLevel level() const override { return FenceLevel::none; }
     Task<Result<bool>> confirm_dead(Incarnation victim, HostId host) override;
   };
 

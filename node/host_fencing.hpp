@@ -2,7 +2,8 @@
 //
 // It knows two proofs. The host has booted since: nothing of the earlier boot runs. Or the
 // process is gone and has been for a grace time in which the disk server finishes what the
-// closed connection carried. About other hosts it knows nothing and says so.
+// closed connection carried. About other hosts it knows nothing and says so. It ends nobody: a
+// fence is the same question.
 //
 // What it trusts: a machine id names one running host. Two hosts cloned with one machine id
 // must not share a volume; they would take each other for an earlier boot.
@@ -22,6 +23,7 @@ class HostFencing : public Fencing {
   static constexpr TimeNs kGrace = kSecond;
 
   HostFencing(Scheduler& scheduler, HostId own) : scheduler_(scheduler), own_(std::move(own)) {}
+  FenceLevel level() const override { return FenceLevel::host; }
   Task<Result<bool>> confirm_dead(Incarnation victim, HostId host) override;
 
  private:

@@ -212,20 +212,47 @@ bool Cluster::busy() const {
                              [](const auto& life) { return life != nullptr && life->busy(); });
 }
 
-bool Cluster::confirm_dead(unsigned asking, Incarnation victim, const HostId& host) {
+// ---- What the storage knows ----
+
+Cluster::Past* Cluster::past_of(Incarnation victim, const HostId& host) {
   const auto found = past_.find(host.process);
-  if (found == past_.end()) return false;
+  if (found == past_.end()) return nullptr;
   Past& past = found->second;
-  if (host != host_of(past.node, found->first)) return false;
-  if (!plan_.fencing_knows_all_hosts && past.node != asking) return false;
-  if (!past.dead) return false;
-  if (past.rid != victim.rid) {
-    world_.board().fail("fence", fmt::format("life {} is asked for as {:x}, it was {:x}",
-                                             found->first, victim.rid.value, past.rid.value));
+  if (host != host_of(past.node, found->first)) return nullptr;
+  const NodeLife* life = lives_[past.node].get();
+  const bool alive = life != nullptr && life->number() == found->first;
+  const Rid rid = alive ? life->rid() : past.rid;
+  if (rid != victim.rid) {
+    world_.board().fail("fence", fmt::format("life {} is asked for as {:x}, it is {:x}",
+                                             found->first, victim.rid.value, rid.value));
+    return nullptr;
   }
-  if (!disk_.drained(*past.path)) return false;
-  if (!past.confirmed) disk_.confirm_dead(*past.path);
-  past.confirmed = true;
+  return &past;
+}
+
+bool Cluster::register_term(Term term) {
+  if (term < newest_term_) return false;
+  newest_term_ = term;
+  return true;
+}
+
+Cluster::Fence Cluster::fence(Term term, Incarnation victim, const HostId& host,
+                              const SharedDisk::Done& done) {
+  if (term < newest_term_) return Fence::older_term;
+  Past* past = past_of(victim, host);
+  if (past == nullptr) return Fence::unknown;
+  disk_.fence(past->path, done);
+  return Fence::begun;
+}
+
+bool Cluster::confirm_dead(unsigned asking, Incarnation victim, const HostId& host) {
+  if (plan_.fence_level == FenceLevel::none) return false;
+  Past* past = past_of(victim, host);
+  if (past == nullptr) return false;
+  if (SharedDisk::confirmed(*past->path)) return true;
+  if (!plan_.fencing_knows_all_hosts && past->node != asking) return false;
+  if (!past->dead || !disk_.drained(*past->path)) return false;
+  disk_.confirm_dead(*past->path);
   return true;
 }
 
@@ -240,13 +267,13 @@ void Cluster::resolve(Life life, Past& past, const std::map<Rid, format::Member>
 
 void Cluster::resolve_confirmed() {
   const auto waits = [](const auto& entry) {
-    return entry.second.confirmed && !entry.second.resolved;
+    return SharedDisk::confirmed(*entry.second.path) && !entry.second.resolved;
   };
   if (std::ranges::none_of(past_, waits)) return;
   const std::map<Rid, format::Member> members =
       members_of(disk_.durable_image(), world_.board());
   for (auto& [life, past] : past_) {
-    if (!past.confirmed || past.resolved) continue;
+    if (!SharedDisk::confirmed(*past.path) || past.resolved) continue;
     const auto member = members.find(past.rid);
     // Until its death is recorded, messages it had sent may still be taken.
     if (member != members.end() && !member->second.dead) continue;

@@ -71,7 +71,12 @@ class Cluster {
   TimeNs progress_ns() const { return progress_ns_; }
   void note_progress() { progress_ns_ = world_.now_ns(); }
 
-  // What the storage knows of an incarnation (Fencing).
+  // The fencing service. False: a newer term is known.
+  bool register_term(Term term);
+  // Begins to fence `victim` at the storage; `done` when it is.
+  enum class Fence : std::uint8_t { begun, unknown, older_term };
+  Fence fence(Term term, Incarnation victim, const HostId& host, const SharedDisk::Done& done);
+  // What the storage knows of an incarnation.
   bool confirm_dead(unsigned asking, Incarnation victim, const HostId& host);
   HostId host_of(unsigned node, Life life) const;
   // What survived of each dead life, from an image that nobody writes to any more.
@@ -83,13 +88,14 @@ class Cluster {
     unsigned node = 0;
     std::shared_ptr<DiskPath> path;
     Rid rid;
-    bool dead = false;       // the process is gone
-    bool left = false;       // it unmounted
-    bool leaving = false;    // it had begun to
-    bool confirmed = false;  // the storage vouched for it
-    bool resolved = false;   // the judge knows what survived
+    bool dead = false;      // the process is gone
+    bool left = false;      // it unmounted
+    bool leaving = false;   // it had begun to
+    bool resolved = false;  // the judge knows what survived
   };
   void end(unsigned node, bool left);
+  // The life that ran as `victim`; nullptr: none.
+  Past* past_of(Incarnation victim, const HostId& host);
   void resolve(Life life, Past& past, const std::map<Rid, format::Member>& members);
   void resolve_confirmed();
 
@@ -102,6 +108,7 @@ class Cluster {
   std::vector<IndexFollower> followers_;
   std::vector<NodeClock> clocks_;
   std::map<Life, Past> past_;
+  Term newest_term_;                              // that the fencing service knows
   std::vector<std::unique_ptr<NodeLife>> lives_;  // by node; null: none
   Life next_life_ = 1;
   TimeNs progress_ns_ = 0;

@@ -22,13 +22,20 @@ struct SharedDisk::Write {
   Durability durability = Durability::after_flush;
   std::vector<Piece> pieces;
   std::uint64_t completion = 0;  // order of completions; 0: not complete
+  std::uint64_t submission = 0;  // an event of an earlier one is void
+  bool at_host = false;          // in the queue of a node that stands still
+  std::optional<Done> done;
 };
 
 struct DiskPath {
   unsigned node = 0;
   TimeNs free_ns = 0;  // when it can take the next request
   bool dropped = false;
+  bool lost = false;
+  bool fenced = false;
   bool confirmed = false;
+  bool settling = false;                  // drained; the fence is being remembered
+  std::vector<SharedDisk::Done> fencing;  // who waits for the fence
   std::vector<std::shared_ptr<SharedDisk::Write>> in_flight;
 };
 
@@ -80,6 +87,9 @@ void SharedDisk::read(const std::shared_ptr<DiskPath>& path, BlockNo first, std:
   events_.at(times.ends_ns, [this, path, first, count, done, fails] {
     if (path->dropped) return;
     trace_.event(events_.now_ns(), path->node, EventKind::disk_read, first.value);
+    const std::optional<Errc> wrong = broken(*path);
+    if (wrong == Errc::fenced) ++refused_;
+    if (wrong.has_value()) return done.set(fail(*wrong));
     if (fails) return done.set(fail(Errc::io_error));
     Blocks blocks;
     blocks.reserve(count);
@@ -96,7 +106,7 @@ void SharedDisk::cut_into_pieces(Write& write, std::uint64_t count, Times times)
     write.pieces.push_back({.first = at,
                             .count = size,
                             .lands_ns = random_.between(times.starts_ns, times.ends_ns),
-                            .generation = 0,
+                            .generation = write.submission << 32,
                             .state = Write::State::in_flight});
     at += size;
   }
@@ -108,13 +118,12 @@ void SharedDisk::write(const std::shared_ptr<DiskPath>& path, BlockNo first,
   const std::uint64_t count = data.size() / kBlockSize;
   SCOUTFS_ASSERT(data.size() % kBlockSize == 0);
   SCOUTFS_ASSERT(first.value + count <= options_.block_count);
-  const Times times = draw_times(*path);
   trace_.event(events_.now_ns(), path->node, EventKind::disk_write,
                checksum64(as_text(data), first.value));
   trace_.line(events_.now_ns(), path->node, "writes {} blocks at {}{}", count, first.value,
               durability == Durability::on_completion ? ", durably" : "");
   if (random_.chance(options_.write_errors, 1'000'000)) {
-    events_.at(times.ends_ns, [done] { done.set(fail(Errc::io_error)); });
+    events_.at(draw_times(*path).ends_ns, [done] { done.set(fail(Errc::io_error)); });
     return;
   }
   auto write = std::make_shared<Write>();
@@ -125,16 +134,44 @@ void SharedDisk::write(const std::shared_ptr<DiskPath>& path, BlockNo first,
   for (std::uint64_t i = 0; i < count; ++i) {
     write->blocks.push_back(make_block(data.subspan(i * kBlockSize, kBlockSize)));
   }
-  cut_into_pieces(*write, count, times);
-  path->in_flight.push_back(write);
-  for (std::size_t i = 0; i < write->pieces.size(); ++i) {
-    events_.at(write->pieces[i].lands_ns, [this, write, i] { land(write, i, 0); });
+  write->done = done;
+  submit(write);
+}
+
+std::optional<Errc> SharedDisk::broken(const DiskPath& path) {
+  if (path.fenced) return Errc::fenced;
+  if (path.lost) return Errc::disconnected;
+  return std::nullopt;
+}
+
+// The write reaches the array now.
+void SharedDisk::submit(const std::shared_ptr<Write>& write) {
+  DiskPath& path = *write->path;
+  const Times times = draw_times(path);
+  const std::optional<Errc> wrong = broken(path);
+  if (wrong == Errc::fenced) ++refused_;
+  if (wrong.has_value()) {
+    events_.at(times.ends_ns, [write, wrong] { write->done->set(fail(*wrong)); });
+    return;
   }
-  events_.at(times.ends_ns, [this, write, done] {
-    if (write->path->dropped) return;
-    complete(write);
-    done.set(Result<void>{});
-  });
+  const std::uint64_t submission = ++write->submission;
+  cut_into_pieces(*write, write->blocks.size(), times);
+  path.in_flight.push_back(write);
+  for (std::size_t i = 0; i < write->pieces.size(); ++i) {
+    const std::uint64_t generation = write->pieces[i].generation;
+    events_.at(write->pieces[i].lands_ns,
+               [this, write, i, generation] { land(write, i, generation); });
+  }
+  events_.at(times.ends_ns, [this, write, submission] { end(write, submission); });
+}
+
+void SharedDisk::end(const std::shared_ptr<Write>& write, std::uint64_t submission) {
+  const DiskPath& path = *write->path;
+  if (path.dropped || path.lost || write->submission != submission) return;
+  complete(write);
+  // A fence waited for it; who sent it is told of the fence all the same.
+  if (path.fenced) return write->done->set(fail(Errc::fenced));
+  write->done->set(Result<void>{});
 }
 
 void SharedDisk::land(const std::shared_ptr<Write>& write, std::size_t number,
@@ -142,7 +179,7 @@ void SharedDisk::land(const std::shared_ptr<Write>& write, std::size_t number,
   Write::Piece& piece = write->pieces[number];
   if (piece.state != Write::State::in_flight || piece.generation != generation) return;
   if (write->path->confirmed) {
-    board_.fail("fence", "a write landed after its incarnation was confirmed dead");
+    board_.fail("fence", "a write landed after its incarnation was fenced or confirmed dead");
   }
   piece.state = Write::State::landed;
   for (std::uint64_t i = piece.first; i < piece.first + piece.count; ++i) {
@@ -151,7 +188,7 @@ void SharedDisk::land(const std::shared_ptr<Write>& write, std::size_t number,
   }
   trace_.event(events_.now_ns(), write->path->node, EventKind::disk_land,
                mix(write->first + piece.first, piece.count));
-  if (write->path->dropped) finish_if_dead(write);
+  if (write->path->dropped || write->path->lost) finish_if_dead(write);
 }
 
 template <class Covers>
@@ -171,6 +208,7 @@ void SharedDisk::settle(std::uint64_t block, const Covers& covers) {
 void SharedDisk::complete(const std::shared_ptr<Write>& write) {
   write->completion = ++completions_;
   std::erase(write->path->in_flight, write);
+  settle_fence(write->path);
   if (write->durability != Durability::on_completion) return;
   for (std::uint64_t i = 0; i < write->blocks.size(); ++i) {
     settle(write->first + i, [&write](const Write& other) { return &other == write.get(); });
@@ -186,6 +224,9 @@ void SharedDisk::flush(const std::shared_ptr<DiskPath>& path, const Done& done) 
   events_.at(times.ends_ns, [this, path, covered, done, fails] {
     if (path->dropped) return;
     trace_.event(events_.now_ns(), path->node, EventKind::disk_flush, covered);
+    const std::optional<Errc> wrong = broken(*path);
+    if (wrong == Errc::fenced) ++refused_;
+    if (wrong.has_value()) return done.set(fail(*wrong));
     trace_.line(events_.now_ns(), path->node, "flushed");
     if (fails) return done.set(fail(Errc::io_error));
     std::vector<std::uint64_t> blocks;
@@ -200,26 +241,74 @@ void SharedDisk::flush(const std::shared_ptr<DiskPath>& path, const Done& done) 
   });
 }
 
+void SharedDisk::leave_to_chance(const std::shared_ptr<Write>& write, TimeNs late_ns) {
+  for (std::size_t i = 0; i < write->pieces.size(); ++i) {
+    Write::Piece& piece = write->pieces[i];
+    if (piece.state != Write::State::in_flight) continue;
+    const std::uint64_t fate = random_.below(3);
+    if (fate == 0) piece.state = Write::State::dropped;
+    if (fate == 1) {
+      ++late_writes_;
+      const std::uint64_t generation = ++piece.generation;
+      piece.lands_ns = std::max(piece.lands_ns, events_.now_ns()) + random_.below(late_ns);
+      events_.at(piece.lands_ns, [this, write, i, generation] { land(write, i, generation); });
+    }
+  }
+  finish_if_dead(write);
+}
+
 void SharedDisk::drop_path(const std::shared_ptr<DiskPath>& path) {
   SCOUTFS_ASSERT(!path->dropped);
   path->dropped = true;
+  // What had not left its queue never will.
+  std::erase_if(path->in_flight, [](const auto& write) { return write->at_host; });
   const std::vector<std::shared_ptr<Write>> in_flight = path->in_flight;
+  // What a lost path carried was left to chance before.
+  if (path->lost) return;
   for (const std::shared_ptr<Write>& write : in_flight) {
-    for (std::size_t i = 0; i < write->pieces.size(); ++i) {
-      Write::Piece& piece = write->pieces[i];
-      if (piece.state != Write::State::in_flight) continue;
-      const std::uint64_t fate = random_.below(3);
-      if (fate == 0) piece.state = Write::State::dropped;
-      if (fate == 1) {
-        ++late_writes_;
-        const std::uint64_t generation = ++piece.generation;
-        piece.lands_ns += random_.below(options_.late_write_ns);
-        events_.at(piece.lands_ns,
-                   [this, write, i, generation] { land(write, i, generation); });
-      }
-    }
-    finish_if_dead(write);
+    leave_to_chance(write, options_.late_write_ns);
   }
+}
+
+void SharedDisk::lose_path(const std::shared_ptr<DiskPath>& path) {
+  SCOUTFS_ASSERT(!path->dropped);
+  if (path->lost) return;
+  path->lost = true;
+  const std::vector<std::shared_ptr<Write>> in_flight = path->in_flight;
+  std::erase_if(path->in_flight, [](const auto& write) { return write->at_host; });
+  for (const std::shared_ptr<Write>& write : in_flight) {
+    if (write->at_host) continue;  // it is told when it leaves its queue
+    leave_to_chance(write, options_.late_write_ns);
+    events_.after(random_.below(options_.slow_ns),
+                  [write] { write->done->set(fail(*broken(*write->path))); });
+  }
+}
+
+bool SharedDisk::lost(const DiskPath& path) {
+  return path.lost;
+}
+
+void SharedDisk::hold_path(const std::shared_ptr<DiskPath>& path, TimeNs until_ns) {
+  for (const std::shared_ptr<Write>& write : path->in_flight) {
+    const bool begun = std::ranges::any_of(write->pieces, [](const Write::Piece& piece) {
+      return piece.state != Write::State::in_flight;
+    });
+    if (begun || write->at_host || path->lost || random_.chance(1, 2)) continue;
+    write->at_host = true;
+    ++write->submission;
+    for (Write::Piece& piece : write->pieces) piece.state = Write::State::dropped;
+    events_.at(until_ns, [this, write] { arrive(write); });
+  }
+}
+
+void SharedDisk::arrive(const std::shared_ptr<Write>& write) {
+  if (write->path->dropped) return;
+  trace_.line(events_.now_ns(), write->path->node, "sends what it had not: blocks at {}",
+              write->first);
+  std::erase(write->path->in_flight, write);
+  write->at_host = false;
+  write->pieces.clear();
+  submit(write);
 }
 
 void SharedDisk::finish_if_dead(const std::shared_ptr<Write>& write) {
@@ -228,11 +317,9 @@ void SharedDisk::finish_if_dead(const std::shared_ptr<Write>& write) {
     if (piece.state == Write::State::in_flight) return;
     if (piece.state == Write::State::dropped) whole = false;
   }
-  if (whole) {
-    complete(write);
-  } else {
-    std::erase(write->path->in_flight, write);
-  }
+  if (whole) return complete(write);
+  std::erase(write->path->in_flight, write);
+  settle_fence(write->path);
 }
 
 bool SharedDisk::drained(const DiskPath& path) const {
@@ -246,6 +333,47 @@ void SharedDisk::confirm_dead(DiskPath& path) {
   board_.ran("fence");
   std::erase_if(
       paths_, [&path](const std::shared_ptr<DiskPath>& other) { return other.get() == &path; });
+}
+
+// ---- Fencing ----
+
+bool SharedDisk::fenced(const DiskPath& path) {
+  return path.fenced;
+}
+
+bool SharedDisk::confirmed(const DiskPath& path) {
+  return path.confirmed;
+}
+
+void SharedDisk::fence(const std::shared_ptr<DiskPath>& path, const Done& done) {
+  path->fencing.push_back(done);
+  if (!path->fenced) {
+    path->fenced = true;
+    trace_.line(events_.now_ns(), path->node, "is being fenced at the storage");
+    // What a node that stands still has in its own queue has not arrived and will be refused.
+    std::erase_if(path->in_flight, [](const auto& write) { return write->at_host; });
+    // What comes late from a dead node or a lost path is finished or dropped now.
+    const std::vector<std::shared_ptr<Write>> in_flight = path->in_flight;
+    for (const std::shared_ptr<Write>& write : in_flight) {
+      if (path->dropped || path->lost) leave_to_chance(write, options_.slow_ns);
+    }
+  }
+  settle_fence(path);
+}
+
+void SharedDisk::settle_fence(const std::shared_ptr<DiskPath>& path) {
+  if (path->fencing.empty() || path->settling || !path->in_flight.empty()) return;
+  path->settling = true;
+  const TimeNs remembered = random_.between(options_.latency_min_ns, options_.latency_max_ns);
+  events_.after(remembered, [this, path] {
+    path->settling = false;
+    path->confirmed = true;
+    board_.ran("fence");
+    trace_.event(events_.now_ns(), path->node, EventKind::disk_fence, path->node);
+    trace_.line(events_.now_ns(), path->node, "is fenced at the storage");
+    const std::vector<Done> waiting = std::exchange(path->fencing, {});
+    for (const Done& done : waiting) done.set(Result<void>{});
+  });
 }
 
 BlockRef SharedDisk::choose(const std::vector<BlockRef>& candidates, CutMode mode) {

@@ -7,14 +7,19 @@
 // and may mix them at sectors of 512 bytes.
 //
 // A path is one incarnation's way to the array. When the process dies its requests live on:
-// each piece of a write in flight lands in time, lands late, or never. Once the array confirmed
-// the death, nothing of that path may land any more; the array audits it.
+// each piece of a write in flight lands in time, lands late, or never. A node that stands still
+// keeps some of its requests in its own queue and sends them when it wakes.
+//
+// The array fences a path: from then on it refuses what arrives there, it finishes or drops
+// what has arrived, remembers the fence, and only then says so. Once it has confirmed a death
+// or a fence, nothing of that path may land any more; the array audits it.
 #pragma once
 
 #include <cstdint>
 #include <functional>
 #include <map>
 #include <memory>
+#include <optional>
 #include <string>
 #include <vector>
 
@@ -84,6 +89,16 @@ class SharedDisk {
   bool drained(const DiskPath& path) const;
   // The array vouches for it. Requires: drained.
   void confirm_dead(DiskPath& path);
+  // Refuses all that arrives from now on; `done` when nothing of the path lands any more.
+  void fence(const std::shared_ptr<DiskPath>& path, const Done& done);
+  static bool fenced(const DiskPath& path);     // it refuses
+  static bool confirmed(const DiskPath& path);  // nothing of it lands any more
+  // The node stands still: what it has not sent yet leaves its queue then.
+  void hold_path(const std::shared_ptr<DiskPath>& path, TimeNs until_ns);
+  // The way to the array is gone for good; what is in flight ends as at a death, and every
+  // request with disconnected.
+  void lose_path(const std::shared_ptr<DiskPath>& path);
+  static bool lost(const DiskPath& path);
 
   // Requires: every path is dropped.
   void power_cut(CutMode mode);
@@ -99,6 +114,7 @@ class SharedDisk {
   std::size_t volatile_blocks() const { return versions_.size(); }
   std::uint64_t requests() const { return requests_; }
   std::uint64_t late_writes() const { return late_writes_; }
+  std::uint64_t refused() const { return refused_; }  // requests of fenced paths
 
  private:
   // A version of a block that a power cut may keep.
@@ -112,6 +128,14 @@ class SharedDisk {
     TimeNs ends_ns = 0;
   };
   Times draw_times(DiskPath& path);
+  // What is wrong with the way of a request that ends now; nullopt: nothing.
+  static std::optional<Errc> broken(const DiskPath& path);
+  void submit(const std::shared_ptr<Write>& write);
+  void arrive(const std::shared_ptr<Write>& write);
+  void end(const std::shared_ptr<Write>& write, std::uint64_t submission);
+  // Each piece in flight lands in time, late by up to `late_ns`, or never.
+  void leave_to_chance(const std::shared_ptr<Write>& write, TimeNs late_ns);
+  void settle_fence(const std::shared_ptr<DiskPath>& path);
   void cut_into_pieces(Write& write, std::uint64_t count, Times times);
   void land(const std::shared_ptr<Write>& write, std::size_t piece, std::uint64_t generation);
   void complete(const std::shared_ptr<Write>& write);
@@ -135,6 +159,7 @@ class SharedDisk {
   std::uint64_t completions_ = 0;
   std::uint64_t requests_ = 0;
   std::uint64_t late_writes_ = 0;
+  std::uint64_t refused_ = 0;
 };
 
 // One incarnation's device.

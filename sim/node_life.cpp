@@ -44,6 +44,30 @@ Task<Result<bool>> SimFencing::confirm_dead(Incarnation victim, HostId host) {
   co_return cluster_.confirm_dead(node_, victim, host);
 }
 
+Task<Result<void>> SimFencing::register_term(Term term, Incarnation) {
+  co_await Sleep(scheduler_, kMillisecond);
+  if (!cluster_.register_term(term)) co_return fail(Errc::fenced);
+  co_return Result<void>{};
+}
+
+Task<Result<bool>> SimFencing::fence(Term term, Incarnation victim, HostId host) {
+  if (level() != FenceLevel::storage) {
+    co_return co_await confirm_dead(victim, std::move(host));
+  }
+  const SharedDisk::Done done(scheduler_);
+  switch (cluster_.fence(term, victim, host, done)) {
+    case Cluster::Fence::older_term:
+      co_return fail(Errc::fenced);
+    case Cluster::Fence::unknown:
+      co_return false;
+    case Cluster::Fence::begun:
+      break;
+  }
+  const Result<void> fenced = co_await done.wait();
+  if (!fenced.has_value()) co_return std::unexpected(fenced.error());
+  co_return true;
+}
+
 void SimLog::write(LogLevel, std::string_view message) {
   world_.trace().line(world_.now_ns(), node_, "log: {}", message);
 }

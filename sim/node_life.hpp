@@ -17,6 +17,9 @@ class SimFencing final : public Fencing {
  public:
   SimFencing(Cluster& cluster, unsigned node, Scheduler& scheduler)
       : cluster_(cluster), node_(node), scheduler_(scheduler) {}
+  FenceLevel level() const override { return cluster_.plan().fence_level; }
+  Task<Result<void>> register_term(Term term, Incarnation leader) override;
+  Task<Result<bool>> fence(Term term, Incarnation victim, HostId host) override;
   Task<Result<bool>> confirm_dead(Incarnation victim, HostId host) override;
 
  private:
@@ -57,6 +60,7 @@ class NodeLife {
   Life number() const { return number_; }
   State state() const { return state_; }
   Mount& mount() { return *mount_; }
+  Rid rid() const { return mount_->status().rid; }
   Actor& actor() { return actor_; }
   Scheduler& scheduler() { return scheduler_; }
   // Workers that are not through.

@@ -69,6 +69,7 @@ struct Plan {
   std::uint64_t value_bytes = 200;    // of an attribute, at most
   TimeNs think_ns = 5 * kMillisecond;
   bool ends_with_power_cut = false;
+  FenceLevel fence_level = FenceLevel::host;
   bool fencing_knows_all_hosts =
       false;  // otherwise each host can tell of its own processes only
 };

@@ -24,6 +24,8 @@ std::string_view to_string(EventKind kind) {
       return "disk-flush";
     case EventKind::disk_cut:
       return "disk-cut";
+    case EventKind::disk_fence:
+      return "disk-fence";
     case EventKind::operation:
       return "operation";
     case EventKind::fault:

@@ -29,7 +29,8 @@ enum class EventKind : std::uint8_t {
   disk_land,  // blocks of a write became visible
   disk_flush,
   disk_cut,
-  operation,  // an operation was called, took effect or returned
+  disk_fence,  // the storage refuses an incarnation for good
+  operation,   // an operation was called, took effect or returned
   fault,
   node,  // a node started, died or left
 };

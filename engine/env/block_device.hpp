@@ -24,19 +24,20 @@ enum class Durability : std::uint8_t { after_flush, on_completion };
 // completes. Ordering: none between requests in flight, not even to one block. A request that
 // starts after another has completed sees its effect. Visibility: a completed write is seen by
 // every node. Failure: a lost connection fails what is in flight with disconnected, and nothing
-// is replayed.
+// is replayed. Fencing: once the incarnation that opened the device is fenced, every request
+// ends with fenced, for good; nothing of a request made after that reaches the disk.
 class BlockDevice {
  public:
   virtual ~BlockDevice() = default;
 
   virtual std::uint64_t block_count() const = 0;
 
-  // Errors: io_error, disconnected; then `out` holds unspecified bytes.
+  // Errors: io_error, disconnected, fenced; then `out` holds unspecified bytes.
   virtual Task<Result<void>> read(BlockNo first, std::span<std::byte> out) = 0;
 
   // Each block is written whole or not at all; several blocks in any order and part.
-  // Errors: io_error, disconnected: each block holds its old or its new bytes.
-  //         fenced: nothing was written and nothing more will be.
+  // Errors: io_error, disconnected, fenced: each block holds its old or its new bytes. After
+  // fenced that is settled: nothing of it lands any more.
   virtual Task<Result<void>> write(BlockNo first, std::span<const std::byte> data,
                                    Durability durability) = 0;
 

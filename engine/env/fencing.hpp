@@ -1,7 +1,9 @@
-// Fencing: how a node makes sure that a lost incarnation never writes again.
+// Fencing: how the cluster makes sure that a lost incarnation never reaches the disk again.
 #pragma once
 
+#include <cstdint>
 #include <string>
+#include <string_view>
 
 #include "engine/async/task.hpp"
 #include "engine/base/ids.hpp"
@@ -18,12 +20,34 @@ struct HostId {
   bool operator==(const HostId&) const = default;
 };
 
+// What a fence proves, the weakest first.
+enum class FenceLevel : std::uint8_t {
+  none,     // nothing: a lost node is lost until somebody knows of its death
+  host,     // only that processes of known hosts are gone; nobody alive can be fenced
+  agent,    // a program that the operator chose has switched the victim off
+  storage,  // the storage itself refuses the victim, alive or not
+};
+std::string_view to_string(FenceLevel level);
+
 class Fencing {
  public:
   virtual ~Fencing() = default;
-  // True once it is certain that no command of `victim` is running at the storage or ever will
-  // (its process is gone, its connection closed, and what that connection carried is finished).
-  // False if that cannot be known; the caller keeps what the victim held and may ask again.
+
+  virtual FenceLevel level() const = 0;
+  // True if fence() can end an incarnation that still runs.
+  bool can_fence_the_living() const { return level() >= FenceLevel::agent; }
+
+  // Tells the service who leads; it refuses fences of older terms from then on. `leader` is the
+  // incarnation under which the server opened the device. Before anything else of that term.
+  // Errors: fenced (a newer term is known), io_error, disconnected.
+  virtual Task<Result<void>> register_term(Term term, Incarnation leader);
+  // True: no command of `victim`, reads included, runs at the storage or ever will, and that is
+  // durable. False: this method cannot tell; nothing may be concluded. May be repeated.
+  // Errors: fenced (a newer term is known), io_error, disconnected; then ask again.
+  virtual Task<Result<bool>> fence(Term term, Incarnation victim, HostId host);
+  // The same answer without doing anything to the victim: true if it is certain that no command
+  // of `victim` is running at the storage or ever will (its process is gone, its connection
+  // closed, and what that connection carried is finished; or it was fenced).
   // Errors: io_error, disconnected.
   virtual Task<Result<bool>> confirm_dead(Incarnation victim, HostId host) = 0;
 };

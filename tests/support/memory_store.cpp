@@ -70,6 +70,7 @@ class NoNetwork : public Network {
 
 class NoFencing : public Fencing {
  public:
+  FenceLevel level() const override { return FenceLevel::none; }
   Task<Result<bool>> confirm_dead(Incarnation, HostId) override { co_return false; }
 };
 

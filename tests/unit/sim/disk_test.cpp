@@ -156,6 +156,81 @@ BOOST_AUTO_TEST_CASE(a_dead_nodes_writes_land_late_or_never_until_its_path_is_dr
   BOOST_TEST(never);
 }
 
+BOOST_AUTO_TEST_CASE(a_fence_ends_after_what_had_arrived_and_refuses_everything_later) {
+  bool drained_one = false;
+  for (std::uint64_t seed = 1; seed <= 40; ++seed) {
+    Array array(seed);
+    array.write(9, block_of('x'));
+    array.scheduler.run();
+    const bool before = array.at(9) == block_of('x');
+    const SharedDisk::Done fenced(array.scheduler);
+    array.disk.fence(array.path, fenced);
+    while (!fenced.is_set()) array.world.step();
+    BOOST_TEST(SharedDisk::confirmed(*array.path));
+    BOOST_TEST(array.at(9) == block_of('x'));
+    drained_one = drained_one || !before;
+    array.write(9, block_of('y'));
+    array.flush();
+    array.run();
+    BOOST_TEST(array.at(9) == block_of('x'));
+    BOOST_TEST(array.completed == 0);
+    BOOST_TEST(array.disk.refused() == 2);
+    BOOST_TEST(!array.world.board().failed());
+  }
+  BOOST_TEST(drained_one);
+}
+
+BOOST_AUTO_TEST_CASE(a_fence_of_a_dead_node_leaves_nothing_that_could_come_late) {
+  bool landed = false, never = false;
+  for (std::uint64_t seed = 1; seed <= 40; ++seed) {
+    Array array(seed);
+    array.write(9, block_of('x'));
+    array.scheduler.run();
+    array.disk.drop_path(array.path);
+    const SharedDisk::Done fenced(array.scheduler);
+    array.disk.fence(array.path, fenced);
+    while (!fenced.is_set()) array.world.step();
+    const std::string then = array.at(9);
+    array.run();
+    BOOST_TEST(array.at(9) == then);
+    landed = landed || then == block_of('x');
+    never = never || then != block_of('x');
+  }
+  BOOST_TEST(landed);
+  BOOST_TEST(never);
+}
+
+BOOST_AUTO_TEST_CASE(a_node_that_stood_still_sends_its_queue_into_a_fence) {
+  bool refused = false, arrived = false;
+  for (std::uint64_t seed = 1; seed <= 40; ++seed) {
+    Array array(seed);
+    array.write(9, block_of('x'));
+    array.scheduler.run();
+    array.disk.hold_path(array.path, array.world.now_ns() + kSecond);
+    const SharedDisk::Done fenced(array.scheduler);
+    array.disk.fence(array.path, fenced);
+    while (!fenced.is_set()) array.world.step();
+    const bool landed = array.at(9) == block_of('x');
+    array.run();
+    BOOST_TEST((array.at(9) == block_of('x')) == landed);
+    refused = refused || (!landed && array.disk.refused() == 1);
+    arrived = arrived || landed;
+  }
+  BOOST_TEST(refused);
+  BOOST_TEST(arrived);
+}
+
+BOOST_AUTO_TEST_CASE(a_lost_path_fails_what_is_in_flight_and_all_that_follows) {
+  Array array;
+  array.write(9, block_of('x'));
+  array.scheduler.run();
+  array.disk.lose_path(array.path);
+  array.write(8, block_of('y'));
+  array.run();
+  BOOST_TEST(array.completed == 0);
+  BOOST_TEST(array.at(8) != block_of('y'));
+}
+
 BOOST_AUTO_TEST_CASE(requests_in_flight_together_complete_out_of_order) {
   bool reordered = false;
   for (std::uint64_t seed = 1; seed <= 20; ++seed) {
