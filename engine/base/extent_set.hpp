@@ -28,6 +28,7 @@ class ExtentSet {
   bool contains(Extent extent) const;
   bool overlaps(Extent extent) const;
   std::uint64_t blocks() const { return blocks_; }
+  std::size_t run_count() const { return runs_.size(); }
   bool empty() const { return runs_.empty(); }
   // The longest run, the lowest of several; empty if there is none. O(1).
   Extent longest() const;

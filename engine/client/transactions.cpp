@@ -8,6 +8,10 @@ using Purpose = session::SpaceRequest::Purpose;
 
 namespace {
 constexpr std::size_t kFrozenMax = 4;
+// Runs of space that a transaction uses and frees, before its last operation. The leader
+// records up to three items for each in one record of its journal, which takes so many and as
+// many of one more operation, even where the journal is the smallest.
+constexpr std::size_t kSpaceRunsMax = 512;
 // Space for segments that only deletions may use (rule 13).
 constexpr std::uint64_t kDeleteReserve = 32;  // blocks
 constexpr std::uint64_t kSegmentExtentMin =
@@ -77,11 +81,13 @@ Task<Result<void>> Transactions::begin(Reservation reservation, Cancellation* ca
     if (failed_.has_value()) co_return scoutfs::fail(*failed_);
     if (stopping_) co_return scoutfs::fail(Errc::stopping);
     const std::uint64_t bytes = open_->items.size_bytes() + reservation.item_bytes;
-    if (open_->dirty() && bytes > options_.commit_bytes_max && frozen_.size() < kFrozenMax) {
+    const bool scattered = open_->used.run_count() + open_->freed.run_count() > kSpaceRunsMax;
+    const bool full = open_->dirty() && (bytes > options_.commit_bytes_max || scattered);
+    if (full && frozen_.size() < kFrozenMax) {
       freeze();
       continue;
     }
-    const bool too_much = dirty_bytes() > options_.dirty_bytes_max ||
+    const bool too_much = dirty_bytes() > options_.dirty_bytes_max || scattered ||
                           (open_->dirty() && bytes > 2 * options_.commit_bytes_max);
     if (too_much && !frozen_.empty()) {
       const Wake wake = co_await progress_.wait(cancellation);

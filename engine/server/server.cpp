@@ -62,8 +62,9 @@ Task<Result<void>> Server::stop() {
   }
   co_await background_.drain();
   co_await handlers_.drain();
+  const Result<void> closed = co_await tree_.close();
   if (failed_) co_return fail(Errc::io_error);
-  co_return co_await tree_.close();
+  co_return closed;
 }
 
 void Server::fail_server(Error error) {
