@@ -13,8 +13,9 @@ namespace scoutfs::nbd {
 
 namespace {
 
-constexpr std::uint64_t kInFlightMax = 64;             // commands
-constexpr std::size_t kRequestSizeDefault = 4u << 20;  // bytes; pieces run beside each other
+constexpr std::uint64_t kInFlightMax = 64;  // commands
+// Bytes. The server works on one piece of a large request while another travels.
+constexpr std::size_t kRequestSizeDefault = 256u << 10;
 constexpr int kStopCheckMs = 50;  // between two looks at whether an attempt was given up
 
 Errc code_of(int error) {

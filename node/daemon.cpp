@@ -3,6 +3,7 @@
 
 #include <fcntl.h>
 #include <fmt/core.h>
+#include <malloc.h>
 #include <signal.h>
 #include <sys/stat.h>
 #include <sys/wait.h>
@@ -329,7 +330,17 @@ Result<LogSink> open_log(const MountConfig& config, bool background, Progress& p
   return LogSink(config.log_level);
 }
 
+// Buffers of requests and blocks are large and short-lived: given back to the kernel each time,
+// every page of the next one would be cleared and mapped anew.
+void keep_freed_memory() {
+  constexpr int kLargest = 32 << 20;  // bytes; allocations above it are mapped on their own
+  constexpr int kUnused = 128 << 20;  // bytes at the heap's end that may stay unused
+  mallopt(M_MMAP_THRESHOLD, kLargest);
+  mallopt(M_TRIM_THRESHOLD, kUnused);
+}
+
 int run(MountConfig config, UniqueFd pipe) {
+  keep_freed_memory();
   const bool background = static_cast<bool>(pipe);
   Progress progress(std::move(pipe));
   Result<LogSink> log = open_log(config, background, progress);

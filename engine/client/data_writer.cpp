@@ -26,7 +26,7 @@ void DataWriter::write(TxnNo txn, Extent where, std::string bytes) {
     if (!block.txn) {
       block.txn = txn;
       ++outstanding_[txn];
-      ++waiting_;
+      waiting_.insert(where.start.value + i);
     } else if (block.in_flight) {
       block.rewritten = true;
     }
@@ -34,7 +34,7 @@ void DataWriter::write(TxnNo txn, Extent where, std::string bytes) {
     block.bytes = shared;
     block.offset = i * kBlockSize;
   }
-  if (waiting_ >= kFlushBlocks) flush();
+  if (waiting_.size() >= kFlushBlocks) flush();
 }
 
 bool DataWriter::discard(BlockNo block) {
@@ -47,7 +47,7 @@ bool DataWriter::discard(BlockNo block) {
   }
   const TxnNo txn = found->second.txn;
   blocks_.erase(found);
-  --waiting_;
+  waiting_.erase(block.value);
   if (--outstanding_[txn] == 0) outstanding_.erase(txn);
   progress_.wake_all();
   return true;
@@ -62,35 +62,48 @@ bool DataWriter::read(BlockNo block, std::span<std::byte> out) const {
 
 void DataWriter::flush() {
   if (failed_) return;
-  auto it = blocks_.begin();
-  while (waiting_ > 0 && it != blocks_.end()) {
-    if (it->second.in_flight) {
-      ++it;
-      continue;
-    }
-    const BlockNo first{it->first};
-    std::string bytes;
-    std::uint64_t count = 0;
-    while (it != blocks_.end() && it->first == first.value + count && !it->second.in_flight &&
-           count < kRequestBlocks) {
-      bytes.append(*it->second.bytes, it->second.offset, kBlockSize);
-      it->second.in_flight = true;
-      ++count;
-      ++it;
-    }
-    waiting_ -= count;
-    scope_.spawn(send(first, std::make_shared<const std::string>(std::move(bytes))));
-  }
+  while (!waiting_.empty()) scope_.spawn(send(take_run()));
 }
 
-Task<void> DataWriter::send(BlockNo first, std::shared_ptr<const std::string> bytes) {
-  const std::string_view view = *bytes;
+DataWriter::Run DataWriter::take_run() {
+  const std::uint64_t first = *waiting_.begin();
+  Run run{.first = BlockNo{first}, .count = 0, .bytes = {}, .offset = 0};
+  auto block = blocks_.find(first);
+  // As they were written together, their bytes lie together, nearly always.
+  bool together = true;
+  run.bytes = block->second.bytes;
+  run.offset = block->second.offset;
+  auto end = waiting_.begin();
+  while (end != waiting_.end() && *end == first + run.count && run.count < kRequestBlocks) {
+    together = together && block->second.bytes == run.bytes &&
+               block->second.offset == run.offset + run.count * kBlockSize;
+    block->second.in_flight = true;
+    ++run.count;
+    ++block;
+    ++end;
+  }
+  waiting_.erase(waiting_.begin(), end);
+  if (together) return run;
+  std::string joined;
+  joined.reserve(run.count * kBlockSize);
+  block = blocks_.find(first);
+  for (std::uint64_t i = 0; i < run.count; ++i, ++block) {
+    joined.append(*block->second.bytes, block->second.offset, kBlockSize);
+  }
+  run.bytes = std::make_shared<const std::string>(std::move(joined));
+  run.offset = 0;
+  return run;
+}
+
+Task<void> DataWriter::send(Run run) {
+  const std::string_view all = *run.bytes;
+  const std::string_view view = all.substr(run.offset, run.count * kBlockSize);
   for (int attempt = 1;; ++attempt) {
     const Result<void> written =
-        co_await env_.device.write(first, as_bytes(view), Durability::after_flush);
+        co_await env_.device.write(run.first, as_bytes(view), Durability::after_flush);
     if (written.has_value()) break;
-    env_.log.warn("writing {} data blocks at {} failed: {}", view.size() / kBlockSize,
-                  first.value, to_string(written.error().code));
+    env_.log.warn("writing {} data blocks at {} failed: {}", run.count, run.first.value,
+                  to_string(written.error().code));
     if (attempt == kAttemptsMax || written.error().code != Errc::io_error) {
       failed_ = true;
       on_failed_(written.error());
@@ -99,7 +112,7 @@ Task<void> DataWriter::send(BlockNo first, std::shared_ptr<const std::string> by
     }
     co_await Sleep(env_.scheduler, 100 * kMillisecond);
   }
-  finish(first, view.size() / kBlockSize);
+  finish(run.first, run.count);
 }
 
 void DataWriter::finish(BlockNo first, std::uint64_t count) {
@@ -111,7 +124,7 @@ void DataWriter::finish(BlockNo first, std::uint64_t count) {
     block.in_flight = false;
     if (block.rewritten) {
       block.rewritten = false;
-      ++waiting_;
+      waiting_.insert(first.value + i);
       again = true;
       continue;
     }

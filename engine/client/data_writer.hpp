@@ -7,6 +7,7 @@
 #pragma once
 
 #include <absl/container/btree_map.h>
+#include <absl/container/btree_set.h>
 
 #include <cstdint>
 #include <functional>
@@ -54,14 +55,24 @@ class DataWriter {
     bool discarded = false;
   };
 
-  Task<void> send(BlockNo first, std::shared_ptr<const std::string> bytes);
+  // Neighbouring blocks that leave in one request.
+  struct Run {
+    BlockNo first;
+    std::uint64_t count = 0;
+    std::shared_ptr<const std::string> bytes;  // theirs, from `offset` on
+    std::size_t offset = 0;
+  };
+
+  // The first of what waits; it is in flight from now on. Requires: something waits.
+  Run take_run();
+  Task<void> send(Run run);
   void finish(BlockNo first, std::uint64_t count);
 
   Env env_;
   std::function<void(Error)> on_failed_;
   absl::btree_map<std::uint64_t, Block> blocks_;
   std::map<TxnNo, std::uint64_t> outstanding_;  // blocks, by transaction
-  std::uint64_t waiting_ = 0;                   // blocks not in flight
+  absl::btree_set<std::uint64_t> waiting_;      // blocks not in flight
   bool failed_ = false;
   WaitQueue progress_;
   TaskScope scope_;
