@@ -2,7 +2,9 @@
 #include "cli/mount.hpp"
 
 #include <fmt/core.h>
+#include <signal.h>
 #include <spawn.h>
+#include <sys/prctl.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
@@ -60,28 +62,38 @@ bool check_directory(node::MountConfig& config, std::string& why) {
 }
 
 // Has umount(8) call umount.fuse.scoutfs for this mount: it knows only "fuse" otherwise, and
-// would return before everything is recorded. Without, the mount is as good.
-void register_umount_helper(const node::MountConfig& config) {
-  std::array<const char*, 9> arguments{"mount",
-                                       "--fake",
-                                       "--internal-only",
-                                       "-tfuse.scoutfs",
-                                       "-ouhelper=fuse.scoutfs",
-                                       "--",
-                                       config.device.c_str(),
-                                       config.directory.c_str(),
-                                       nullptr};
-  pid_t child = 0;
-  if (posix_spawnp(&child, "mount", nullptr, nullptr,
-                   const_cast<char* const*>(arguments.data()), environ) == 0) {
-    waitpid(child, nullptr, 0);
-  }
+// would return before everything is recorded. Without, the mount is as good. _netdev is kept in
+// the same table: an ordered shutdown unmounts before it takes the network down.
+// Returns the process that does it; -1 if it could not be started.
+pid_t register_umount_helper(const node::MountConfig& config) {
+  std::array<const char*, 9> arguments{
+      "mount",
+      "--fake",
+      "--internal-only",
+      "-tfuse.scoutfs",
+      config.needs_network ? "-ouhelper=fuse.scoutfs,_netdev" : "-ouhelper=fuse.scoutfs",
+      "--",
+      config.device.c_str(),
+      config.directory.c_str(),
+      nullptr};
+  pid_t child = -1;
+  const int error = posix_spawnp(&child, "mount", nullptr, nullptr,
+                                 const_cast<char* const*>(arguments.data()), environ);
+  return error == 0 ? child : -1;
 }
 
 int mount_in_background(const node::MountConfig& config) {
   const int code = node::daemonize_and_run(config);
-  if (code == node::kMountOk) register_umount_helper(config);
+  if (code != node::kMountOk) return code;
+  const pid_t child = register_umount_helper(config);
+  if (child > 0) waitpid(child, nullptr, 0);
   return code;
+}
+
+int mount_in_foreground(node::MountConfig config) {
+  // This process serves the mount while the registration looks at it, so it cannot wait for it.
+  signal(SIGCHLD, SIG_IGN);
+  return node::run_mount(config, [config] { register_umount_helper(config); });
 }
 
 int run(const Options& options) {
@@ -98,7 +110,7 @@ int run(const Options& options) {
   if (geteuid() != 0) return failed("mount", "only root may mount");
   if (!check_directory(config, why)) return failed("mount", why);
   const int code =
-      options.foreground ? node::run_mount(std::move(config)) : mount_in_background(config);
+      options.foreground ? mount_in_foreground(std::move(config)) : mount_in_background(config);
   return code == node::kMountOk ? kOk : kFailed;
 }
 
@@ -196,7 +208,10 @@ int run_mount_helper(const std::vector<std::string>& arguments) {
     fmt::print(stderr, "mount.scoutfs: {}\n", why);
     return node::kMountFailed;
   }
-  return fake ? node::kMountOk : mount_in_background(config);
+  if (fake) return node::kMountOk;
+  // Whoever ends mount(8) means its helper.
+  prctl(PR_SET_PDEATHSIG, SIGTERM);
+  return mount_in_background(config);
 }
 
 }  // namespace scoutfs::cli

@@ -37,10 +37,10 @@ constexpr std::array kHelp{
 };
 
 // For mount(8) itself, or what is so anyway: nothing to do here.
-constexpr std::array kNothingToDo{
-    "rw",    "defaults", "auto",     "noauto",   "user",   "nouser", "users",
-    "owner", "group",    "_netdev",  "nofail",   "suid",   "dev",    "exec",
-    "async", "atime",    "diratime", "relatime", "nomand", "loud",   "silent"};
+constexpr std::array kNothingToDo{"rw",       "defaults", "auto",   "noauto", "user",
+                                  "nouser",   "users",    "owner",  "group",  "nofail",
+                                  "suid",     "dev",      "exec",   "async",  "atime",
+                                  "diratime", "relatime", "nomand", "loud",   "silent"};
 // The kernel's own, which it enforces.
 constexpr std::array kKernelFlags{"ro",   "nosuid",  "nodev",     "noexec",
                                   "sync", "dirsync", "nodiratime"};
@@ -148,6 +148,10 @@ Outcome set_valued(std::string_view name, std::string_view value, MountConfig& c
 Outcome set_flag(std::string_view name, MountConfig& config) {
   if (name == "local_locks") {
     config.local_locks = true;
+    return Outcome::taken;
+  }
+  if (name == "_netdev") {
+    config.needs_network = true;
     return Outcome::taken;
   }
   if (name == "noatime") {

@@ -13,6 +13,7 @@
 #include <cerrno>
 #include <cstring>
 #include <filesystem>
+#include <functional>
 #include <memory>
 
 #include "engine/async/sync.hpp"
@@ -30,7 +31,8 @@ namespace scoutfs::node {
 
 namespace {
 
-constexpr TimeNs kPatience = 3 * kSecond;  // between two lines about what is waited for
+constexpr TimeNs kPatience = 3 * kSecond;    // between two lines about what is waited for
+constexpr TimeNs kStartGrace = 5 * kSecond;  // for a start that was interrupted to end
 constexpr TimeNs kDetachGrace =
     5 * kSecond;  // for processes to leave a mount that was detached
 constexpr TimeNs kMetricsInterval = kSecond;
@@ -39,12 +41,14 @@ constexpr TimeNs kMetricsInterval = kSecond;
 // by line: "wait TEXT", then "ok" or "error TEXT".
 class Progress {
  public:
-  explicit Progress(UniqueFd pipe) : pipe_(std::move(pipe)) {}
+  Progress(UniqueFd pipe, std::function<void()> on_mounted)
+      : pipe_(std::move(pipe)), on_mounted_(std::move(on_mounted)) {}
   void waits(std::string_view what) { say("wait", what); }
   void failed(std::string_view why) { say("error", why); }
   void mounted() {
     if (pipe_) say("ok", "");
     pipe_.reset();
+    if (on_mounted_) on_mounted_();
   }
 
  private:
@@ -57,6 +61,7 @@ class Progress {
   }
 
   UniqueFd pipe_;
+  std::function<void()> on_mounted_;
 };
 
 // Where a broken assertion is told: a daemon has no standard error.
@@ -110,6 +115,7 @@ class Daemon {
   Cancellation start_cancellation_;
   WaitQueue changed_;  // end_wanted_ or the state of fuse_
   bool end_wanted_ = false;
+  TimeNs end_wanted_ns_ = 0;
   bool stopped_ = false;
   std::string failure_;  // why the engine cannot go on
 };
@@ -139,19 +145,31 @@ void Daemon::on_end_signal(const char* name) {
   }
   log_.info("{}: ending the mount", name);
   end_wanted_ = true;
+  end_wanted_ns_ = loop_.clock().now_ns();
   start_cancellation_.request();
   changed_.wake_all();
 }
 
-// Says until `over` what the start waits for.
+// Says until `over` what the start waits for. Ends the process if it does not end by itself
+// when it is asked to: nothing was promised to anybody yet.
 Task<void> Daemon::report_waiting(Event* over) {
+  TimeNs next_line_ns = loop_.clock().now_ns() + kPatience;
   while (true) {
-    const bool set = co_await over->wait_until(loop_.clock().now_ns() + kPatience);
+    const TimeNs deadline_ns = end_wanted_ ? end_wanted_ns_ + kStartGrace : next_line_ns;
+    const bool set =
+        co_await over->wait_until(std::min(deadline_ns, loop_.clock().now_ns() + kSecond));
     if (set) co_return;
-    const std::string what = mount_ == nullptr
-                                 ? fmt::format("an answer of '{}'", config_.device)
-                                 : mount_->status().waits_for;
-    if (!what.empty()) progress_.waits(fmt::format("waiting for {}", what));
+    if (loop_.clock().now_ns() < deadline_ns) continue;
+    if (end_wanted_) {
+      const std::string why = fmt::format("'{}' does not answer: giving up", config_.device);
+      log_.error("{}", why);
+      progress_.failed(why);
+      _exit(kMountFailed);
+    }
+    const std::string what = mount_ == nullptr ? "" : mount_->status().waits_for;
+    progress_.waits(what.empty() ? fmt::format("waiting for '{}' to answer", config_.device)
+                                 : fmt::format("waiting for {}", what));
+    next_line_ns += kPatience;
   }
 }
 
@@ -339,10 +357,10 @@ void keep_freed_memory() {
   mallopt(M_TRIM_THRESHOLD, kUnused);
 }
 
-int run(MountConfig config, UniqueFd pipe) {
+int run(MountConfig config, UniqueFd pipe, std::function<void()> on_mounted) {
   keep_freed_memory();
   const bool background = static_cast<bool>(pipe);
-  Progress progress(std::move(pipe));
+  Progress progress(std::move(pipe), std::move(on_mounted));
   Result<LogSink> log = open_log(config, background, progress);
   if (!log.has_value()) return kMountFailed;
   Daemon daemon(std::move(config), std::move(*log), std::move(progress));
@@ -405,9 +423,9 @@ void make_absolute(MountConfig& config) {
 
 }  // namespace
 
-int run_mount(MountConfig config) {
+int run_mount(MountConfig config, std::function<void()> on_mounted) {
   make_absolute(config);
-  return run(std::move(config), UniqueFd());
+  return run(std::move(config), UniqueFd(), std::move(on_mounted));
 }
 
 int daemonize_and_run(MountConfig config) {
@@ -426,7 +444,7 @@ int daemonize_and_run(MountConfig config) {
   if (child == 0) {
     out.reset();
     leave_terminal();
-    _exit(run(std::move(config), std::move(in)));
+    _exit(run(std::move(config), std::move(in), {}));
   }
   in.reset();
   daemon_process = child;

@@ -19,6 +19,7 @@ struct MountConfig {
   // What the kernel enforces: "ro", "nosuid", "nodev", "noexec", "sync", "dirsync",
   // "nodiratime".
   std::vector<std::string> kernel_flags;
+  bool needs_network = false;  // "_netdev": kept in mount(8)'s table, for umount -a -O _netdev
 
   LogLevel log_level = LogLevel::info;
   std::string log_file;         // empty: standard error, or the system's log of a daemon

@@ -147,7 +147,7 @@ class MountedNode {
     dup2(null, STDOUT_FILENO);
     ::signal(SIGABRT, SIG_DFL);
     ::signal(SIGSEGV, SIG_DFL);
-    _exit(node::run_mount(std::move(config)));
+    _exit(node::run_mount(std::move(config), {}));
   }
 
   const TemporaryDirectory& directory_;
