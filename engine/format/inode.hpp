@@ -33,6 +33,9 @@ inline constexpr std::uint32_t kInodeTruncating = 1;
 
 inline constexpr std::uint64_t kFirstPosition = 2;  // readdir positions 0 and 1 are . and ..
 
+// Contributed to format_description(). Changes with the tables of this file.
+inline constexpr std::string_view kInodeFormat = "inode 1: 170 bytes\n";
+
 // Encoded size 170 bytes, little-endian:
 //
 //   offset  size  field

@@ -15,6 +15,9 @@
 
 namespace scoutfs::format {
 
+// Contributed to format_description(). Changes with the table below.
+inline constexpr std::string_view kItemBlockFormat = "item block 1\n";
+
 // The bytes of a block:
 //
 //   offset  size  field

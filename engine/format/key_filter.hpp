@@ -19,6 +19,9 @@
 
 namespace scoutfs::format {
 
+// Contributed to format_description(). Changes with what is said above.
+inline constexpr std::string_view kKeyFilterFormat = "key filter 1\n";
+
 inline constexpr std::size_t kFilterLine = 64;  // bytes
 inline constexpr std::size_t kFilterBitsPerKey = 10;
 

@@ -31,6 +31,9 @@
 
 namespace scoutfs::format {
 
+// Contributed to format_description(). Changes with the table above.
+inline constexpr std::string_view kKeysFormat = "keys 1: index 10, orphan 20, fs 40\n";
+
 enum class Zone : std::uint8_t { index = 0x10, orphan = 0x20, fs = 0x40 };
 enum class IndexType : std::uint8_t { meta_seq = 0x10, data_seq = 0x20 };
 enum class ItemType : std::uint8_t {

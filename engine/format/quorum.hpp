@@ -12,6 +12,9 @@
 
 namespace scoutfs::format {
 
+// Contributed to format_description(). Changes with the table below.
+inline constexpr std::string_view kQuorumFormat = "quorum 1\n";
+
 // One block a slot, in two alternating copies; only the holder of the slot writes it.
 //
 //   offset  size  field

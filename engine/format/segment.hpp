@@ -64,6 +64,9 @@
 
 namespace scoutfs::format {
 
+// Contributed to format_description(). Changes with the table above.
+inline constexpr std::string_view kSegmentFormat = "segment 1: blocks, index, filter, footer\n";
+
 inline constexpr std::uint64_t kSegmentMagic = 0x3147'4553'4653'4353;
 inline constexpr std::size_t kSegmentFooterSize = 64;     // bytes
 inline constexpr std::size_t kFrameHeader = 12;           // bytes

@@ -29,6 +29,10 @@
 
 namespace scoutfs::format {
 
+// Contributed to format_description(). Changes with the table above, or those of the values
+// below.
+inline constexpr std::string_view kServerItemsFormat = "server items 1\n";
+
 enum class ServerItem : std::uint8_t {
   counters = 1,
   segment = 2,

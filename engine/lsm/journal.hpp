@@ -16,9 +16,12 @@
 
 #include "engine/env/block_device.hpp"
 #include "engine/format/journal.hpp"
+#include "engine/format/upper_formats.hpp"
 #include "engine/lsm/item.hpp"
 
 namespace scoutfs::lsm {
+
+static_assert(format::kBatchFormat.starts_with("batch 1:"));
 
 // count, then {key, present u8, value if present} each, in order.
 void encode(Writer& out, const Batch& batch);

@@ -7,6 +7,7 @@
 #include <cstdint>
 #include <vector>
 
+#include "engine/format/upper_formats.hpp"
 #include "engine/lsm/item.hpp"
 
 namespace scoutfs::lsm {
@@ -54,6 +55,8 @@ struct SegmentList {
   Version version;
   std::vector<Placed> segments;
 };
+
+static_assert(format::kManifestFormat.starts_with("manifest 1:"));
 
 // Encodings that the wire, the journal and the server tree share.
 void encode(Writer& out, const SegmentInfo& info);

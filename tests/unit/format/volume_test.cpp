@@ -191,8 +191,9 @@ RC_BOOST_PROP(what_is_decoded_from_changed_fields_encodes_to_the_same_bytes, ())
 
 BOOST_AUTO_TEST_CASE(the_format_hash_is_that_of_a_description_which_names_each_format) {
   const std::string_view text = format_description();
-  for (const std::string_view name : {"superblock", "journal", "batch", "segment", "manifest",
-                                      "keys", "inode", "server items", "quorum", "wire"}) {
+  for (const std::string_view name :
+       {"superblock", "journal", "batch", "item block", "key filter", "segment", "manifest",
+        "keys", "inode", "server items", "quorum", "wire"}) {
     BOOST_TEST(text.find(name) != std::string_view::npos, name);
   }
   BOOST_TEST(format_hash() == checksum64(text, 0));
