@@ -184,6 +184,9 @@ void draw_faults(Plan& plan, SimRandom& random) {
 
 }  // namespace
 
+// Beyond the end of every run.
+constexpr TimeNs kNeverScans = 1'000 * 3'600 * kSecond;
+
 Plan make_plan(const RunConfig& config) {
   SimRandom random(config.seed, Stream::config);
   Plan plan;
@@ -194,6 +197,12 @@ Plan make_plan(const RunConfig& config) {
   draw_mount(plan, random);
   draw_world(plan, random);
   if (config.faults) draw_faults(plan, random);
+  // What a node knows of unlinked files dies with it, and what the leader knows with its term.
+  const bool somebody_goes = std::ranges::any_of(plan.faults, [](const PlannedFault& fault) {
+    return fault.kind <= FaultKind::power_cut || fault.kind == FaultKind::leave;
+  });
+  plan.scans_orphans = somebody_goes || plan.seed % 2 == 0;
+  if (!plan.scans_orphans) plan.mount.fs.orphan_scan_ns = kNeverScans;
   return plan;
 }
 

@@ -55,6 +55,8 @@ struct Plan {
   std::uint64_t seed = 0;
   unsigned nodes = 0;
   std::uint64_t operations = 0;
+  // Off where it is not needed: an unlinked file is deleted by the last node to close it.
+  bool scans_orphans = true;
   unsigned workers = 1;  // of each node
   FormatOptions format;
   MountOptions mount;

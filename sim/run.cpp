@@ -199,7 +199,8 @@ class Run {
   // Everything is quiet: what was put off gets done, and every node reads everything.
   bool settle() {
     cluster_.network().unblock_all();
-    if (!run_for(kSettles + 4 * plan_.mount.fs.orphan_scan_ns)) return false;
+    const TimeNs scans_ns = plan_.scans_orphans ? 4 * plan_.mount.fs.orphan_scan_ns : 0;
+    if (!run_for(kSettles + scans_ns)) return false;
     for (unsigned node = 0; node < plan_.nodes; ++node) {
       if (!cluster_.all_serving()) return true;
       NodeLife& life = *cluster_.life(node);

@@ -13,6 +13,7 @@
 
 #include <cstddef>
 #include <cstdint>
+#include <functional>
 #include <memory>
 #include <span>
 #include <string>
@@ -154,6 +155,11 @@ class Store {
   virtual bool is_open(Ino ino) const = 0;
   // True if a node other than this one has it open. Requires: `locks` holds its write lock.
   virtual bool is_open_elsewhere(const Locks& locks, Ino ino) = 0;
+  // Has the last node to close it delete it; lost if that node, or the leader, dies first.
+  // Requires: as is_open_elsewhere(), which was true, and the inode has no link.
+  virtual void delete_on_last_close(const Locks& locks, Ino ino) = 0;
+  // Called when this node was the last to close such an inode. Null: nobody is told.
+  virtual void set_on_last_close(std::function<void(Ino)> on_last_close) = 0;
 
   // The recorded state of the index and orphan zones, without a lock. Keys only, at most
   // `limit`.

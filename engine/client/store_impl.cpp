@@ -263,6 +263,21 @@ bool StoreImpl::is_open_elsewhere(const Locks& locks, Ino ino) {
   return std::binary_search(entry->open_elsewhere.begin(), entry->open_elsewhere.end(), ino);
 }
 
+void StoreImpl::delete_on_last_close(const Locks& locks, Ino ino) {
+  SCOUTFS_ASSERT(locks.covers(ino, lock::Mode::write));
+  session_.notify(
+      session::Unlinked{.ino = ino, .grant = locks_.find(lock::lock_of(ino))->grant});
+}
+
+void StoreImpl::on_last_closed(const session::LastClosed& closed) {
+  // Under the grant that it names nobody can have opened the inode since.
+  const std::shared_ptr<LockEntry> entry = locks_.find(lock::lock_of(closed.ino));
+  if (entry != nullptr && entry->mode == lock::Mode::write && entry->grant == closed.grant) {
+    std::erase(entry->open_elsewhere, closed.ino);
+  }
+  if (on_last_close_) on_last_close_(closed.ino);
+}
+
 // ---- Questions to the leader ----
 
 Task<Result<std::vector<std::string>>> StoreImpl::scan_recorded(KeyRange range,
@@ -320,6 +335,8 @@ void StoreImpl::on_notice(session::LeaderNotice notice) {
     if (beat->drop_below) answer.oldest_list = items_.drop_lists(beat->drop_below);
     session_.notify(answer);
     if (beat->return_space) transactions_.return_space();
+  } else if (const auto* closed = std::get_if<session::LastClosed>(&notice)) {
+    on_last_closed(*closed);
   }
 }
 

@@ -62,6 +62,10 @@ class StoreImpl final : public Store, private SessionOwner, private LockOwner {
   void closed(Ino ino) override;
   bool is_open(Ino ino) const override { return opens_.contains(ino); }
   bool is_open_elsewhere(const Locks& locks, Ino ino) override;
+  void delete_on_last_close(const Locks& locks, Ino ino) override;
+  void set_on_last_close(std::function<void(Ino)> on_last_close) override {
+    on_last_close_ = std::move(on_last_close);
+  }
   Task<Result<std::vector<std::string>>> scan_recorded(KeyRange range,
                                                        std::size_t limit) override;
   Task<Result<Bound>> index_bound(Wait wait, Cancellation* cancellation) override;
@@ -78,6 +82,8 @@ class StoreImpl final : public Store, private SessionOwner, private LockOwner {
   void on_notice(session::LeaderNotice notice) override;
   void on_refused(const session::Refusal& refusal) override;
 
+  void on_last_closed(const session::LastClosed& closed);
+
   // LockOwner.
   Task<bool> commit_for_lock(TxnNo txn) override;
   TxnNo recorded() const override { return transactions_.recorded(); }
@@ -93,6 +99,7 @@ class StoreImpl final : public Store, private SessionOwner, private LockOwner {
   lsm::SegmentCache& segments_;
   Fsid fsid_;
   std::function<void(std::string)> on_failed_;
+  std::function<void(Ino)> on_last_close_;
   bool failed_ = false;
   bool leaving_ = false;  // the farewell is said
   LeaderSession session_;

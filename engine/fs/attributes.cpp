@@ -71,7 +71,7 @@ Task<Result<Attributes>> FileSystem::Impl::open(Context context, Ino ino) {
 void FileSystem::Impl::close(Ino ino) {
   store_.closed(ino);
   if (store_.is_open(ino)) return;
-  // What another node unlinked is left to the orphan scan.
+  // Of what another node unlinked the store tells the last to close it.
   if (unlinked_open_.erase(ino) > 0) delete_later(ino);
 }
 
@@ -79,15 +79,16 @@ Task<Result<void>> FileSystem::Impl::sync(Context) {
   co_return co_await store_.sync();
 }
 
+// Inodes are made where there is space: an empty file with its name takes about 500 bytes.
+constexpr std::uint64_t kFilesPerBlock = kBlockSize / 512;
+
 Task<Result<StatFs>> FileSystem::Impl::statfs(Context) {
   SCOUTFS_CO_TRY(const client::Space space, co_await store_.space());
-  // Inode numbers are 64 bits wide and never used twice; what limits files is space.
-  constexpr std::uint64_t kFilesMax = ~std::uint64_t{0} >> 1;
   StatFs stat;
   stat.total_blocks = space.total_blocks;
   stat.free_blocks = space.free_blocks;
-  stat.files = kFilesMax;
-  stat.free_files = kFilesMax - std::min(kFilesMax, space.inode_high_water);
+  stat.free_files = space.free_blocks * kFilesPerBlock;
+  stat.files = stat.free_files + space.inode_high_water;
   co_return stat;
 }
 

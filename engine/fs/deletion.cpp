@@ -2,9 +2,10 @@
 //
 // An inode that loses its last link goes at once if nobody has it open and it is small.
 // Otherwise an orphan item is put in the same transaction: the intent to delete it, good until
-// its last item is gone. The last closer deletes it; what a dead node leaves is found by the
-// orphan scan, which every node runs. An unlinked inode cannot be opened anew by a node that
-// does not have it open, so once the open set was empty under the write lock it stays empty.
+// its last item is gone. The last closer deletes it, on whichever node that is; what a dead
+// node leaves is found by the orphan scan, which every node runs. An unlinked inode cannot be
+// opened anew by a node that does not have it open, so once the open set was empty under the
+// write lock it stays empty.
 #include "engine/fs/impl.hpp"
 
 namespace scoutfs::fs {
@@ -46,8 +47,10 @@ void FileSystem::Impl::apply_removal(client::Txn& txn, Ino ino, Inode& inode,
   txn.put(format::orphan_key(ino), std::string());
 }
 
-void FileSystem::Impl::settle_unlinked(Ino ino, const Removal& removal) {
+void FileSystem::Impl::settle_unlinked(const client::Locks& locks, Ino ino,
+                                       const Removal& removal) {
   if (removal.at_once) return;
+  if (removal.elsewhere) store_.delete_on_last_close(locks, ino);
   if (store_.is_open(ino)) {
     unlinked_open_.insert(ino);
   } else if (!removal.elsewhere) {
@@ -123,7 +126,10 @@ Task<Result<bool>> FileSystem::Impl::delete_step(Ino ino) {
     co_return false;
   }
   if (inode->nlink != 0 || store_.is_open(ino)) co_return false;
-  if (store_.is_open_elsewhere(hold.locks(), ino)) co_return false;
+  if (store_.is_open_elsewhere(hold.locks(), ino)) {
+    store_.delete_on_last_close(hold.locks(), ino);
+    co_return false;
+  }
   // The inode item is the first of its range, and the last to go.
   KeyRange range = format::inode_range(ino);
   range.first = format::inode_key(ino) + '\0';

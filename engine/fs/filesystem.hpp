@@ -92,6 +92,8 @@ struct IndexPage {
 
 struct StatFs {
   std::uint64_t total_blocks = 0, free_blocks = 0;
+  // Free: how many empty files the free space would take. Files: those and the inode numbers
+  // that were given out, in use or not; numbers are never used twice.
   std::uint64_t files = 0, free_files = 0;
 };
 

@@ -21,11 +21,13 @@ FileSystem::Impl::Impl(client::Store& store, Options options)
       scope_(store.env().scheduler) {}
 
 void FileSystem::Impl::start() {
+  store_.set_on_last_close([this](Ino ino) { delete_later(ino); });
   scope_.spawn(scan_orphans());
 }
 
 Task<void> FileSystem::Impl::stop() {
   stopping_ = true;
+  store_.set_on_last_close(nullptr);
   stop_request_.request();
   co_await scope_.drain();
 }

@@ -124,7 +124,7 @@ class FileSystem::Impl {
   Task<Result<Removal>> plan_removal(const client::Locks& locks, Ino ino);
   // `inode` has no link left. Afterwards, once nothing more is put, call settle_unlinked().
   void apply_removal(client::Txn& txn, Ino ino, Inode& inode, const Removal& removal);
-  void settle_unlinked(Ino ino, const Removal& removal);
+  void settle_unlinked(const client::Locks& locks, Ino ino, const Removal& removal);
   // Erases items of an inode that is being deleted, other than its inode item, frees their
   // blocks and counts them out of `inode`.
   void erase_items(client::Txn& txn, const std::vector<lsm::Item>& items, Inode& inode);

@@ -171,7 +171,7 @@ Task<Result<void>> FileSystem::Impl::apply_rename(const Context& context, Hold& 
   }
   guesses_.set(op.to_dir, op.to.name, op.to.ino);
   see(context, txn.number());
-  if (op.victim_unlinked) settle_unlinked(op.victim_entry->ino, op.removal);
+  if (op.victim_unlinked) settle_unlinked(hold.locks(), op.victim_entry->ino, op.removal);
   co_return Result<void>();
 }
 

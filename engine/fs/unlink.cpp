@@ -55,7 +55,7 @@ Task<Result<void>> FileSystem::Impl::remove(Context context, Ino dir, std::strin
       put_inode(txn, target, inode, Touch::meta);
     }
     see(context, txn.number());
-    if (last) settle_unlinked(target, removal);
+    if (last) settle_unlinked(hold.locks(), target, removal);
     co_return Result<void>();
   }
 }

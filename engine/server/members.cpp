@@ -162,6 +162,7 @@ Task<Result<void>> Server::bury(Rid rid) {
   // From here on no message of it is accepted, by this leader or any later one (rule 2).
   state_->set_dead(rid);
   SCOUTFS_CO_CHECK(co_await commit_changes());
+  forget_open(rid);
   if (const auto found = sessions_.find(rid); found != sessions_.end()) {
     if (found->second.channel != nullptr) found->second.channel->detach();
     sessions_.erase(found);

@@ -199,7 +199,9 @@ void Server::on_notice(Session& session, session::MemberNotice notice) {
     locks_.release(session.rid, release->id, release->grant, release->keep, output);
     deliver(output);
   } else if (auto* closed = std::get_if<session::CloseInode>(&notice)) {
-    session.open_inodes.erase(closed->ino);
+    on_closed(session, closed->ino);
+  } else if (const auto* unlinked = std::get_if<session::Unlinked>(&notice)) {
+    on_unlinked(session, *unlinked);
   } else if (auto* drop = std::get_if<session::DropSeq>(&notice)) {
     session.open_seqs.erase(drop->seq);
     changed_.wake_all();
@@ -207,6 +209,39 @@ void Server::on_notice(Session& session, session::MemberNotice notice) {
     session.oldest_list = std::max(session.oldest_list, beat->oldest_list);
     free_unreferenced();
   }
+}
+
+bool Server::is_open(Ino ino, Rid except) const {
+  return std::any_of(sessions_.begin(), sessions_.end(), [&](const auto& entry) {
+    return entry.first != except && entry.second.open_inodes.contains(ino);
+  });
+}
+
+void Server::on_unlinked(const Session& session, const session::Unlinked& unlinked) {
+  // Who has it open is not known yet. A scan for orphans will ask again.
+  if (recovering_) return;
+  if (is_open(unlinked.ino, session.rid)) {
+    unlinked_open_.insert(unlinked.ino);
+  } else {
+    notify(session.rid, session::LastClosed{.ino = unlinked.ino, .grant = unlinked.grant});
+  }
+}
+
+void Server::on_closed(Session& session, Ino ino) {
+  session.open_inodes.erase(ino);
+  if (!unlinked_open_.contains(ino) || is_open(ino, Rid{})) return;
+  unlinked_open_.erase(ino);
+  notify(session.rid, session::LastClosed{.ino = ino, .grant = {}});
+}
+
+// Those that only `rid` had open are left to the scans for orphans.
+void Server::forget_open(Rid rid) {
+  const auto found = sessions_.find(rid);
+  if (found == sessions_.end()) return;
+  for (const auto& [ino, open] : found->second.open_inodes) {
+    if (!is_open(ino, rid)) unlinked_open_.erase(ino);
+  }
+  found->second.open_inodes.clear();
 }
 
 // ---- Requests ----
@@ -384,7 +419,7 @@ Task<void> Server::do_farewell(Rid rid, RequestId id) {
   answer(rid, id, session::Empty{});
   Session& session = sessions_.at(rid);
   session.open_seqs.clear();
-  session.open_inodes.clear();
+  forget_open(rid);
   changed_.wake_all();
   // The session ends when the member closes its connection; serve() removes it.
 }

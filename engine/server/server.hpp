@@ -106,6 +106,10 @@ class Server {
   void on_message(Rid rid, std::string bytes);
   void on_request(Session& session, RequestId id, session::Request request);
   void on_notice(Session& session, session::MemberNotice notice);
+  void on_unlinked(const Session& session, const session::Unlinked& unlinked);
+  void on_closed(Session& session, Ino ino);
+  bool is_open(Ino ino, Rid except) const;
+  void forget_open(Rid rid);
   void answer(Rid to, RequestId id, session::Answer answer);
   void notify(Rid to, session::LeaderNotice notice);
   void deliver(const lock::LockTable::Output& output);
@@ -156,6 +160,8 @@ class Server {
   std::map<Rid, Session> sessions_;
   std::map<JobId, RunningJob> jobs_;
   std::multiset<Version> lists_in_flight_;
+  // Without links, and open on some member: the last of them to close it is to delete it.
+  std::set<Ino> unlinked_open_;
 
   bool recovering_ = true;
   bool stopping_ = false;

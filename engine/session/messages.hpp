@@ -12,9 +12,12 @@
 #include <variant>
 #include <vector>
 
+#include "engine/format/upper_formats.hpp"
 #include "engine/session/archive.hpp"
 
 namespace scoutfs::session {
+
+static_assert(format::kWireFormat == "wire 2\n");
 
 // ---- Connection set-up ----
 
@@ -198,6 +201,12 @@ struct Heartbeat {
   Version drop_below;  // 0: none. Drop lists older than this and say what is still in use
   bool return_space = false;  // the device is filling up: give back what is not needed
 };
+// Nobody else has this unlinked inode open any more: delete it. Goes to who closed it last,
+// with grant 0; or answers the Unlinked that named the grant.
+struct LastClosed {
+  Ino ino;
+  GrantId grant;
+};
 
 // Member to leader.
 struct Release {
@@ -208,6 +217,12 @@ struct Release {
 };
 struct CloseInode {
   Ino ino;
+};
+// The inode has no links, and other nodes have it open, as the sender's write grant told.
+// Answered by one LastClosed, to whoever closes it last.
+struct Unlinked {
+  Ino ino;
+  GrantId grant;
 };
 struct DropSeq {
   Seq seq;
@@ -249,8 +264,10 @@ SCOUTFS_FIELDS(Revoke, m.id, m.grant, m.keep)
 SCOUTFS_FIELDS(CommitWanted, m.up_to)
 SCOUTFS_FIELDS(JobOffer, m.job, m.space)
 SCOUTFS_FIELDS(Heartbeat, m.drop_below, m.return_space)
+SCOUTFS_FIELDS(LastClosed, m.ino, m.grant)
 SCOUTFS_FIELDS(Release, m.id, m.grant, m.keep, m.open_inodes)
 SCOUTFS_FIELDS(CloseInode, m.ino)
+SCOUTFS_FIELDS(Unlinked, m.ino, m.grant)
 SCOUTFS_FIELDS(DropSeq, m.seq)
 SCOUTFS_FIELDS(HeartbeatAnswer, m.oldest_list)
 #undef SCOUTFS_FIELDS
@@ -262,8 +279,8 @@ using Request =
                  InoRequest, ListRequest, BoundRequest, SpaceInfoRequest, JobResult, Farewell>;
 using Answer = std::variant<Empty, DeclareAnswer, LockGrant, CommitAnswer, SpaceAnswer,
                             SeqAnswer, InoAnswer, ListAnswer, BoundAnswer, SpaceInfoAnswer>;
-using LeaderNotice = std::variant<Revoke, CommitWanted, JobOffer, Heartbeat>;
-using MemberNotice = std::variant<Release, CloseInode, DropSeq, HeartbeatAnswer>;
+using LeaderNotice = std::variant<Revoke, CommitWanted, JobOffer, Heartbeat, LastClosed>;
+using MemberNotice = std::variant<Release, CloseInode, DropSeq, HeartbeatAnswer, Unlinked>;
 
 // A message of a session: kind byte, request id (0 in notices), index of the alternative,
 // fields.

@@ -411,7 +411,17 @@ Task<Result<InoRange>> StoreImpl::allocate_inos(std::uint64_t count) {
 void StoreImpl::closed(Ino ino) {
   const auto found = open_.find(ino);
   SCOUTFS_ASSERT(found != open_.end());
-  if (--found->second == 0) open_.erase(found);
+  if (--found->second > 0) return;
+  open_.erase(found);
+  const bool open = std::ranges::any_of(
+      volume_.nodes, [ino](const StoreImpl* node) { return node->open_.contains(ino); });
+  if (open || volume_.unlinked_open.erase(ino) == 0) return;
+  if (on_last_close_) on_last_close_(ino);
+}
+
+void StoreImpl::delete_on_last_close(const Locks& locks, Ino ino) {
+  SCOUTFS_ASSERT(is_open_elsewhere(locks, ino));
+  volume_.unlinked_open.insert(ino);
 }
 
 bool StoreImpl::is_open_elsewhere(const Locks& locks, Ino ino) {

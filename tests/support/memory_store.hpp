@@ -70,6 +70,7 @@ struct MemoryVolume {
     TxnNo txn;
   };
   std::map<std::uint64_t, Block> blocks;
+  std::set<Ino> unlinked_open;        // whose last closer is to delete them
   std::uint64_t delete_reserve = 64;  // blocks for frees_space
 
   // Chances, one in so many; 0: never.
@@ -108,6 +109,10 @@ class StoreImpl : public Store {
   void closed(Ino ino) override;
   bool is_open(Ino ino) const override { return open_.contains(ino); }
   bool is_open_elsewhere(const Locks& locks, Ino ino) override;
+  void delete_on_last_close(const Locks& locks, Ino ino) override;
+  void set_on_last_close(std::function<void(Ino)> on_last_close) override {
+    on_last_close_ = std::move(on_last_close);
+  }
   Task<Result<std::vector<std::string>>> scan_recorded(KeyRange range,
                                                        std::size_t limit) override;
   Task<Result<Bound>> index_bound(Wait wait, Cancellation* cancellation) override;
@@ -146,6 +151,7 @@ class StoreImpl : public Store {
   std::map<lock::LockId, std::shared_ptr<LockEntry>> locks_;
   std::set<lock::LockId> dirty_;
   std::map<Ino, std::uint64_t> open_;
+  std::function<void(Ino)> on_last_close_;
   Seq seq_;
   TxnNo number_{1};
   bool used_ = false;       // the open transaction has changes

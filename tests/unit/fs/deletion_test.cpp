@@ -72,6 +72,36 @@ BOOST_AUTO_TEST_CASE(a_file_open_on_another_node_lives_until_that_closes_it) {
   BOOST_TEST(!orphaned());
 }
 
+BOOST_AUTO_TEST_CASE(the_last_node_to_close_a_file_deletes_it_at_once) {
+  fs(0).start();
+  fs(1).start();
+  done(run(fs(0).open(who, ino)));
+  done(run(fs(1).open(who, ino)));
+  done(run(fs(0).unlink(who, kRootIno, "file")));
+  fs(0).close(ino);
+  run_idle();
+  BOOST_TEST(exists());
+  fs(1).close(ino);
+  run_idle();
+  BOOST_TEST(!exists());
+  BOOST_TEST(!orphaned());
+}
+
+BOOST_AUTO_TEST_CASE(the_node_that_unlinked_a_file_may_be_the_last_to_close_it) {
+  fs(0).start();
+  fs(1).start();
+  done(run(fs(0).open(who, ino)));
+  done(run(fs(1).open(who, ino)));
+  done(run(fs(0).unlink(who, kRootIno, "file")));
+  fs(1).close(ino);
+  run_idle();
+  BOOST_TEST(exists());
+  fs(0).close(ino);
+  run_idle();
+  BOOST_TEST(!exists());
+  BOOST_TEST(!orphaned());
+}
+
 BOOST_AUTO_TEST_CASE(what_a_dead_node_had_open_is_deleted_by_another) {
   done(run(fs(1).open(who, ino)));
   done(run(fs(0).unlink(who, kRootIno, "file")));
