@@ -20,8 +20,10 @@ constexpr int kStopCheckMs = 50;  // between two looks at whether an attempt was
 
 Errc code_of(int error) {
   switch (error) {
-    // A server that shuts down refuses requests with ESHUTDOWN before it closes.
+    // What a disk server answers to an incarnation that it has fenced, and any server that is
+    // about to end: either way nothing more of this connection will run.
     case ESHUTDOWN:
+      return Errc::fenced;
     case ENOTCONN:
     case EPIPE:
     case ECONNRESET:

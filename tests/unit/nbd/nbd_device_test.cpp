@@ -150,6 +150,15 @@ BOOST_AUTO_TEST_CASE(a_servers_error_is_an_io_error_and_the_connection_stays) {
   BOOST_TEST(loop.run(get(*device, BlockNo{1}, kBlockSize)).has_value());
 }
 
+BOOST_AUTO_TEST_CASE(a_server_that_shuts_an_incarnation_out_has_fenced_it) {
+  NbdServer server({"--filter=error", "memory", "size=1M", "error-pwrite=ESHUTDOWN",
+                    "error-pwrite-rate=100%"});
+  EventLoop loop;
+  const auto device = open_or_fail(loop, server.uri());
+  const auto result = loop.run(put(*device, BlockNo{1}, pattern(2, kBlockSize)));
+  BOOST_TEST(failed_with(result, Errc::fenced));
+}
+
 Task<void> count_disconnected(NbdDevice& device, std::uint64_t at, int* count) {
   const Result<void> result = co_await put(device, BlockNo(at), pattern(at, kBlockSize));
   if (failed_with(result, Errc::disconnected)) ++*count;
