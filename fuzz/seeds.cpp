@@ -16,6 +16,7 @@
 #include "engine/format/segment.hpp"
 #include "engine/format/server_items.hpp"
 #include "engine/lsm/segment_writer.hpp"
+#include "engine/session/messages.hpp"
 
 namespace scoutfs {
 namespace {
@@ -163,6 +164,79 @@ void add_server_items(const Corpus& corpus) {
   corpus.add_item("segment", segment_key(BlockNo{5}), value);
 }
 
+// The first byte tells wire_fuzz what it is.
+template <class Message>
+void add_member_message(const Corpus& corpus, std::string_view name, Message message) {
+  using namespace session;
+  constexpr bool kIsRequest = std::is_constructible_v<Request, Message>;
+  if constexpr (kIsRequest) {
+    corpus.add(name, "m" + encode(MemberMessage{RequestId{1}, Request{std::move(message)}}));
+  } else {
+    corpus.add(name, "m" + encode(MemberMessage{{}, MemberNotice{std::move(message)}}));
+  }
+}
+template <class Message>
+void add_leader_message(const Corpus& corpus, std::string_view name, Message message) {
+  using namespace session;
+  constexpr bool kIsAnswer = std::is_constructible_v<Answer, Message>;
+  if constexpr (kIsAnswer) {
+    corpus.add(name, "l" + encode(LeaderMessage{RequestId{1}, Answer{std::move(message)}}));
+  } else {
+    corpus.add(name, "l" + encode(LeaderMessage{{}, LeaderNotice{std::move(message)}}));
+  }
+}
+
+void add_messages(const Corpus& corpus) {
+  using namespace session;
+  const lsm::SegmentInfo segment{{{BlockNo{5}, 2}, 9}, 3, {{"a", "b"}, {"c", "d"}}};
+  const lock::LockId group{lock::LockId::Kind::group, 7};
+  Greeting greeting;
+  greeting.name = "host";
+  greeting.host = {"machine", "boot", 17, 99};
+  greeting.confirmed_dead = {{Rid{1}, Epoch{2}}};
+  corpus.add("greeting", "s" + encode_setup(greeting));
+  corpus.add("welcome", "s" + encode_setup(Welcome{}));
+  Refusal refusal;
+  refusal.why = Refusal::Why::no_slot;
+  corpus.add("refusal", "s" + encode_setup(refusal));
+  Declare declare;
+  declare.locks = {{group, lock::Mode::write, GrantId{1}}};
+  declare.open_seqs = {Seq{3}};
+  declare.open_inodes = {Ino{4}};
+  add_member_message(corpus, "declare", declare);
+  add_member_message(corpus, "lock_request", LockRequest{group, lock::Mode::read});
+  Commit commit;
+  commit.segments = {segment};
+  commit.used = commit.freed = {{BlockNo{3}, 4}};
+  add_member_message(corpus, "commit", commit);
+  add_member_message(corpus, "list_request", ListRequest{{"a", "b"}});
+  add_member_message(corpus, "job_result", JobResult{JobId{2}, true, {segment}});
+  add_member_message(corpus, "release", Release{group, GrantId{1}, lock::Mode::read, {Ino{4}}});
+  add_member_message(corpus, "unlinked", Unlinked{Ino{4}, GrantId{1}});
+  LockGrant grant;
+  grant.id = group;
+  grant.mode = lock::Mode::write;
+  grant.open_elsewhere = {Ino{4}};
+  add_leader_message(corpus, "grant", grant);
+  add_leader_message(corpus, "space", SpaceAnswer{{{BlockNo{3}, 4}}});
+  add_leader_message(corpus, "list", ListAnswer{Version{3}, {{segment, 0, RecordNo{1}}}});
+  add_leader_message(corpus, "bound", BoundAnswer{Seq{3}, {"host"}});
+  add_leader_message(corpus, "revoke", Revoke{group, GrantId{1}, lock::Mode::read});
+  JobOffer offer;
+  offer.space = {{BlockNo{3}, 4}};
+  add_leader_message(corpus, "job_offer", offer);
+  // Two messages, one of them twice, and an acknowledgement.
+  std::string frames("c\x02", 2);
+  Writer out(frames);
+  for (const std::uint64_t number : {1, 1, 2, 0}) {
+    out.put(std::uint8_t{17});
+    out.put(number);
+    out.put(std::uint64_t{3});
+    out.put_raw("m");
+  }
+  corpus.add("frames", frames);
+}
+
 }  // namespace
 }  // namespace scoutfs
 
@@ -179,5 +253,6 @@ int main(int count, char** arguments) {
   add_segments({root, "segment"});
   add_items({root, "item"});
   add_server_items({root, "server_item"});
+  add_messages({root, "wire"});
   return 0;
 }
