@@ -11,6 +11,7 @@ pkg_check_modules(ZSTD REQUIRED IMPORTED_TARGET libzstd)
 # For nbd/ and node/ alone.
 pkg_check_modules(LIBNBD REQUIRED IMPORTED_TARGET GLOBAL libnbd)
 pkg_check_modules(FUSE3 REQUIRED IMPORTED_TARGET GLOBAL fuse3)
+pkg_check_modules(LIBISCSI REQUIRED IMPORTED_TARGET GLOBAL libiscsi)
 pkg_check_modules(GNUTLS REQUIRED IMPORTED_TARGET GLOBAL gnutls)
 pkg_check_modules(PROMETHEUS REQUIRED IMPORTED_TARGET GLOBAL prometheus-cpp-pull)
 

@@ -15,7 +15,7 @@ LINE_MAX = 100  # columns
 FILE_MAX = 800  # lines
 FUNCTION_MAX = 70  # lines
 
-ROOMS = ("engine", "sim", "nbd", "node", "cli", "fuzz", "bench", "tests", "tools")
+ROOMS = ("engine", "sim", "nbd", "iscsi", "node", "cli", "fuzz", "bench", "tests", "tools")
 ENGINE = ("engine/",)
 DETERMINISTIC = ("engine/", "sim/")
 CODE = tuple(room + "/" for room in ROOMS)
@@ -53,11 +53,12 @@ ROOM_INCLUDES = {
     "engine": (),
     "sim": ("engine",),
     "nbd": ("engine", "sim", "node/loop"),
-    "node": ("engine", "nbd"),
+    "iscsi": ("engine", "node/loop"),
+    "node": ("engine", "nbd", "iscsi"),
     "cli": ("engine", "sim", "nbd", "node"),
     "fuzz": ("engine",),
     "bench": ("engine", "sim", "nbd", "node"),
-    "tests": ("engine", "sim", "nbd", "node", "cli", "bench"),
+    "tests": ("engine", "sim", "nbd", "iscsi", "node", "cli", "bench"),
 }
 ENGINE_LIBRARIES = re.compile(
     r"xxhash\.h|zstd\.h|fmt/\w+\.h|absl/container/btree_(map|set)\.h|absl/types/compare\.h")

@@ -5,6 +5,7 @@
 #include <fcntl.h>
 #include <signal.h>
 #include <stdlib.h>
+#include <sys/prctl.h>
 #include <sys/stat.h>
 #include <sys/wait.h>
 #include <unistd.h>
@@ -67,6 +68,8 @@ class ChildProcess {
     pid_ = fork();
     SCOUTFS_ASSERT(pid_ >= 0);
     if (pid_ == 0) {
+      // A test that is killed leaves nothing behind.
+      prctl(PR_SET_PDEATHSIG, SIGKILL);
       execvp(raw[0], raw.data());
       _exit(127);
     }

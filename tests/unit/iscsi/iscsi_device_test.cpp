@@ -1,0 +1,198 @@
+// The iSCSI device and its reservations, against a real target.
+#include "iscsi/iscsi_device.hpp"
+
+#include "engine/async/scope.hpp"
+#include "engine/base/codec.hpp"
+#include "tests/support/iscsi_target.hpp"
+#include "tests/test.hpp"
+
+namespace scoutfs::iscsi {
+namespace {
+
+using node::EventLoop;
+using testing::IscsiTarget;
+using testing::pattern;
+
+constexpr std::uint64_t kSize = 16u << 20;  // bytes
+
+std::unique_ptr<IscsiDevice> open_or_fail(EventLoop& loop, const std::string& uri,
+                                          ReservationKey key) {
+  std::string why;
+  auto device = loop.run(IscsiDevice::open(loop, uri, key, why));
+  BOOST_REQUIRE_MESSAGE(device.has_value(), why);
+  return std::move(*device);
+}
+
+Task<Result<void>> put(IscsiDevice& device, BlockNo at, std::string bytes,
+                       Durability durability = Durability::after_flush) {
+  co_return co_await device.write(at, as_bytes(bytes), durability);
+}
+
+Task<Result<std::string>> get(IscsiDevice& device, BlockNo at, std::size_t size) {
+  std::string bytes(size, '?');
+  SCOUTFS_CO_CHECK(co_await device.read(at, std::as_writable_bytes(std::span<char>(bytes))));
+  co_return bytes;
+}
+
+BOOST_AUTO_TEST_SUITE(iscsi_device)
+
+BOOST_AUTO_TEST_CASE(what_is_written_is_read_by_every_registrant) {
+  IscsiTarget target(kSize);
+  EventLoop loop;
+  const auto one = open_or_fail(loop, target.uri(), 1);
+  const auto two = open_or_fail(loop, target.uri(), 2);
+  BOOST_TEST(one->block_count() == kSize / kBlockSize);
+  const std::string bytes = pattern(1, 3 * kBlockSize);
+  BOOST_TEST(loop.run(put(*one, BlockNo{5}, bytes)).has_value());
+  BOOST_TEST(loop.run(one->flush()).has_value());
+  BOOST_TEST((loop.run(get(*two, BlockNo{5}, bytes.size())).value() == bytes));
+  // Larger than one command carries.
+  const std::string large = pattern(2, 3u << 20);
+  BOOST_TEST(loop.run(put(*two, BlockNo{100}, large, Durability::on_completion)).has_value());
+  BOOST_TEST((loop.run(get(*one, BlockNo{100}, large.size())).value() == large));
+  BOOST_TEST((loop.run(one->registered()).value() == std::vector<ReservationKey>{1, 2}));
+}
+
+Task<void> write_one(IscsiDevice& device, std::uint64_t at, int* written) {
+  const Durability durability =
+      at % 2 == 0 ? Durability::after_flush : Durability::on_completion;
+  const Result<void> result =
+      co_await put(device, BlockNo(at), pattern(at, kBlockSize), durability);
+  if (result.has_value()) ++*written;
+}
+
+BOOST_AUTO_TEST_CASE(many_requests_in_flight_end_each_with_its_own_data) {
+  IscsiTarget target(kSize);
+  EventLoop loop;
+  const auto device = open_or_fail(loop, target.uri(), 7);
+  constexpr std::uint64_t kCount = 300;
+  int written = 0;
+  {
+    TaskScope scope(loop.scheduler());
+    for (std::uint64_t i = 0; i < kCount; ++i) scope.spawn(write_one(*device, i, &written));
+    loop.run(scope.drain());
+  }
+  BOOST_TEST(written == static_cast<int>(kCount));
+  for (std::uint64_t i = 0; i < kCount; ++i) {
+    const auto found = loop.run(get(*device, BlockNo{i}, kBlockSize));
+    BOOST_REQUIRE(found.has_value());
+    BOOST_REQUIRE((*found == pattern(i, kBlockSize)));
+  }
+}
+
+BOOST_AUTO_TEST_CASE(who_is_fenced_neither_reads_nor_writes_nor_comes_back) {
+  IscsiTarget target(kSize);
+  EventLoop loop;
+  const auto victim = open_or_fail(loop, target.uri(), 11);
+  const auto leader = open_or_fail(loop, target.uri(), 12);
+  const std::string before = pattern(1, kBlockSize);
+  BOOST_TEST(loop.run(put(*victim, BlockNo{9}, before)).has_value());
+
+  BOOST_TEST(loop.run(leader->fence(11)).has_value());
+  // The target refuses PREEMPT AND ABORT, so the unit was reset, and the leader's own session
+  // with it.
+  BOOST_TEST(!leader->capabilities().preempt_and_abort);
+  BOOST_TEST(loop.run(leader->reconnect()).has_value());
+  BOOST_TEST((loop.run(get(*leader, BlockNo{9}, kBlockSize)).value() == before));
+  const Result<void> late = loop.run(put(*victim, BlockNo{9}, pattern(2, kBlockSize)));
+  BOOST_TEST(!late.has_value());
+  BOOST_TEST(failed_with(loop.run(victim->reconnect()), Errc::fenced));
+  BOOST_TEST(
+      failed_with(loop.run(put(*victim, BlockNo{9}, pattern(3, kBlockSize))), Errc::fenced));
+  BOOST_TEST(failed_with(loop.run(get(*victim, BlockNo{9}, kBlockSize)), Errc::fenced));
+
+  const auto other = open_or_fail(loop, target.uri(), 13);
+  BOOST_TEST((loop.run(get(*other, BlockNo{9}, kBlockSize)).value() == before));
+  BOOST_TEST(loop.run(other->fence(11)).has_value());
+}
+
+Task<void> write_until_it_fails(IscsiDevice& device, std::uint64_t* written, Errc* failure) {
+  while (true) {
+    const Result<void> result =
+        co_await put(device, BlockNo(*written % 100), pattern(*written, kBlockSize));
+    if (!result.has_value()) {
+      *failure = result.error().code;
+      co_return;
+    }
+    ++*written;
+  }
+}
+
+Task<Result<void>> fence_later(EventLoop& loop, IscsiDevice& leader, ReservationKey victim) {
+  co_await Sleep(loop.scheduler(), 50 * kMillisecond);
+  co_return co_await leader.fence(victim);
+}
+
+BOOST_AUTO_TEST_CASE(nothing_of_a_writer_lands_after_its_fence) {
+  IscsiTarget target(kSize);
+  EventLoop loop;
+  const auto victim = open_or_fail(loop, target.uri(), 21);
+  const auto leader = open_or_fail(loop, target.uri(), 22);
+  std::uint64_t written = 0;
+  Errc failure = Errc::corrupt;
+  TaskScope scope(loop.scheduler());
+  for (int i = 0; i < 4; ++i) scope.spawn(write_until_it_fails(*victim, &written, &failure));
+  BOOST_TEST(loop.run(fence_later(loop, *leader, 21)).has_value());
+  const auto other = open_or_fail(loop, target.uri(), 23);
+  const std::string fenced = loop.run(get(*other, BlockNo{0}, 100 * kBlockSize)).value();
+  loop.run(scope.drain());
+  BOOST_TEST(written > 0U);
+  BOOST_TEST((failure == Errc::fenced || failure == Errc::disconnected));
+  BOOST_TEST((loop.run(get(*other, BlockNo{0}, 100 * kBlockSize)).value() == fenced));
+}
+
+BOOST_AUTO_TEST_CASE(the_reservation_outlives_all_who_leave) {
+  IscsiTarget target(kSize);
+  EventLoop loop;
+  const auto victim = open_or_fail(loop, target.uri(), 30);
+  {
+    const auto one = open_or_fail(loop, target.uri(), 31);
+    const auto two = open_or_fail(loop, target.uri(), 32);
+    BOOST_TEST(loop.run(one->fence(30)).has_value());
+    BOOST_TEST(loop.run(two->reconnect()).has_value());
+    BOOST_TEST(loop.run(two->leave()).has_value());
+    BOOST_TEST(failed_with(loop.run(get(*two, BlockNo{0}, kBlockSize)), Errc::fenced));
+    BOOST_TEST(loop.run(one->leave()).has_value());
+  }
+  BOOST_TEST(
+      failed_with(loop.run(put(*victim, BlockNo{0}, pattern(1, kBlockSize))), Errc::fenced));
+  const auto three = open_or_fail(loop, target.uri(), 33);
+  BOOST_TEST((loop.run(three->registered()).value() == std::vector<ReservationKey>{31, 33}));
+  BOOST_TEST(loop.run(three->fence(31)).has_value());
+  BOOST_TEST(
+      failed_with(loop.run(put(*victim, BlockNo{0}, pattern(1, kBlockSize))), Errc::fenced));
+}
+
+BOOST_AUTO_TEST_CASE(a_lost_target_fails_what_is_in_flight_and_what_follows) {
+  IscsiTarget target(kSize);
+  EventLoop loop;
+  const auto device = open_or_fail(loop, target.uri(), 41);
+  std::uint64_t written = 0;
+  Errc failure = Errc::corrupt;
+  TaskScope scope(loop.scheduler());
+  scope.spawn(write_until_it_fails(*device, &written, &failure));
+  for (int i = 0; i < 50; ++i) loop.turn(kMillisecond);
+  target.stop();
+  loop.run(scope.drain());
+  BOOST_TEST((failure == Errc::disconnected));
+  BOOST_TEST(!device->connected());
+  BOOST_TEST(failed_with(loop.run(device->flush()), Errc::disconnected));
+  BOOST_TEST(failed_with(loop.run(device->reconnect()), Errc::disconnected));
+}
+
+BOOST_AUTO_TEST_CASE(what_cannot_be_opened_says_why) {
+  EventLoop loop;
+  std::string why;
+  BOOST_TEST(failed_with(loop.run(IscsiDevice::open(loop, "iscsi://127.0.0.1/", 1, why)),
+                         Errc::invalid));
+  BOOST_TEST((why.find("iscsi://HOST") != std::string::npos));
+  const std::string nobody = "iscsi://127.0.0.1:1/iqn.2026-11.scoutfs.test:disk/1";
+  BOOST_TEST(
+      failed_with(loop.run(IscsiDevice::open(loop, nobody, 1, why)), Errc::disconnected));
+  BOOST_TEST((why.find("cannot log in") != std::string::npos));
+}
+
+BOOST_AUTO_TEST_SUITE_END()
+
+}  // namespace
+}  // namespace scoutfs::iscsi
