@@ -4,6 +4,7 @@
 #include "engine/async/scope.hpp"
 #include "engine/base/codec.hpp"
 #include "tests/support/iscsi_target.hpp"
+#include "tests/support/scripted_target.hpp"
 #include "tests/test.hpp"
 
 namespace scoutfs::iscsi {
@@ -161,6 +162,21 @@ BOOST_AUTO_TEST_CASE(the_reservation_outlives_all_who_leave) {
   BOOST_TEST(loop.run(three->fence(31)).has_value());
   BOOST_TEST(
       failed_with(loop.run(put(*victim, BlockNo{0}, pattern(1, kBlockSize))), Errc::fenced));
+}
+
+BOOST_AUTO_TEST_CASE(a_target_that_preempts_and_aborts_is_not_reset) {
+  testing::ScriptedTarget target;
+  EventLoop loop;
+  const auto leader = open_or_fail(loop, target.uri(), 51);
+  target.add_key(50);
+  BOOST_TEST(loop.run(leader->fence(50)).has_value());
+  BOOST_TEST(leader->capabilities().preempt_and_abort);
+  BOOST_TEST((target.keys() == std::set<std::uint64_t>{51}));
+  const std::vector<int> register_reserve_preempt_and_abort{0, 1, 5};
+  BOOST_TEST((target.actions() == register_reserve_preempt_and_abort));
+  // Whoever removed the key may have died before the reset, so it is made up for.
+  BOOST_TEST(loop.run(leader->fence(50)).has_value());
+  BOOST_TEST(target.actions().back() == testing::ScriptedTarget::kReset);
 }
 
 BOOST_AUTO_TEST_CASE(a_lost_target_fails_what_is_in_flight_and_what_follows) {

@@ -1,0 +1,45 @@
+// A logical unit that does as a test tells it: enough of iSCSI (RFC 7143) and of persistent
+// reservations (SPC-4) to log in, register keys, and preempt in the ways that real targets of a
+// host differ in. It keeps no blocks.
+#pragma once
+
+#include <mutex>
+#include <set>
+#include <string>
+#include <thread>
+#include <vector>
+
+#include "node/loop/unique_fd.hpp"
+
+namespace scoutfs::testing {
+
+class ScriptedTarget {
+ public:
+  ScriptedTarget();
+  ~ScriptedTarget();
+
+  std::string uri() const;
+  // Keys that are registered although nobody logged in with them.
+  void add_key(std::uint64_t key);
+  std::set<std::uint64_t> keys() const;
+  // Service actions of PERSISTENT RESERVE OUT in order, and 100 for a reset of the unit.
+  static constexpr int kReset = 100;
+  std::vector<int> actions() const;
+
+ private:
+  void serve();
+  void serve_connection(int socket);
+  struct Command;
+  void answer_command(int socket, const Command& command);
+
+  node::UniqueFd listener_;
+  int port_ = 0;
+  mutable std::mutex mutex_;
+  std::set<std::uint64_t> keys_;
+  std::uint64_t holder_ = 0;
+  std::vector<int> actions_;
+  std::uint32_t status_number_ = 0;
+  std::jthread thread_;
+};
+
+}  // namespace scoutfs::testing
