@@ -53,6 +53,11 @@ bench-mount *arguments: build
 soak seeds="100000": build
     build/release/scoutfs sim run --seeds 1..{{seeds}} --jobs {{jobs}}
 
+# A long run of mounts against each other, in every cache mode, each so many seconds
+soak-mounts seconds="300" seed="1": build
+    cmake --build --preset release -j {{jobs}} --target coherence_stress
+    SCOUTFS_STRESS_SECONDS={{seconds}} SCOUTFS_STRESS_SEED={{seed}} tools/with_install.sh python3 tests/e2e/test_coherence.py
+
 # Proves that a seed does the same in the release and the debug build
 hashes seeds="1..20": build
     cmake --preset debug

@@ -30,7 +30,12 @@ constexpr std::array kHelp{
                     "fcntl and flock locks hold on this node alone; without, "
                     "they are refused (ENOLCK)"},
     MountOptionHelp{"noatime", "never update access times; default is relatime"},
-    MountOptionHelp{"cache=none", "what the kernel may cache; none is the only mode there is"},
+    MountOptionHelp{"cache=MODE",
+                    "what the kernel may cache: none, attr (attributes and file pages) or full "
+                    "(names too, from Linux 6.16 on); default: the most that it can"},
+    MountOptionHelp{"cache_settle=MS",
+                    "the kernel caches nothing for a while under a lock that was held for a "
+                    "shorter time than this, milliseconds; default 10"},
     MountOptionHelp{"log=FILE", "append the log to this file instead of the system's log"},
     MountOptionHelp{"log_level=LEVEL", "debug, info, warning or error; default info"},
     MountOptionHelp{"metrics=IP:PORT", "serve Prometheus metrics at this address"},
@@ -112,6 +117,19 @@ Outcome set_commit(std::string_view value, MountConfig& config) {
   return Outcome::taken;
 }
 
+Outcome set_cache(std::string_view value, MountConfig& config) {
+  config.cache = node::parse_cache_mode(value);
+  return config.cache.has_value() ? Outcome::taken : Outcome::bad_value;
+}
+
+Outcome set_cache_settle(std::string_view value, MountConfig& config) {
+  constexpr std::uint64_t kSettleMax = 60'000;  // milliseconds
+  const auto settle = number<std::uint64_t>(value);
+  if (!settle.has_value() || *settle > kSettleMax) return Outcome::bad_value;
+  config.cache_settle_ns = *settle * kMillisecond;
+  return Outcome::taken;
+}
+
 Outcome set_log_level(std::string_view value, MountConfig& config) {
   const auto level = node::parse_log_level(value);
   if (!level.has_value()) return Outcome::bad_value;
@@ -131,7 +149,8 @@ Outcome set_valued(std::string_view name, std::string_view value, MountConfig& c
   if (name == "commit") return set_commit(value, config);
   if (name == "item_cache") return set_size(value, config.engine.item_cache_bytes);
   if (name == "segment_cache") return set_size(value, config.engine.segment_cache_bytes);
-  if (name == "cache") return value == "none" ? Outcome::taken : Outcome::bad_value;
+  if (name == "cache") return set_cache(value, config);
+  if (name == "cache_settle") return set_cache_settle(value, config);
   if (name == "log") return set_text(value, config.log_file);
   if (name == "log_level") return set_log_level(value, config);
   if (name == "metrics") {

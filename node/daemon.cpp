@@ -38,14 +38,15 @@ constexpr TimeNs kDetachGrace =
 constexpr TimeNs kMetricsInterval = kSecond;
 
 // Where the starter of a mount hears of it: its standard error, or a pipe from the daemon, line
-// by line: "wait TEXT", then "ok" or "error TEXT".
+// by line: "wait TEXT", "note TEXT", then "ok" or "error TEXT".
 class Progress {
  public:
   Progress(UniqueFd pipe, std::function<void()> on_mounted)
       : pipe_(std::move(pipe)), on_mounted_(std::move(on_mounted)) {}
   void waits(std::string_view what) { say("wait", what); }
   void failed(std::string_view why) { say("error", why); }
-  void mounted() {
+  void mounted(std::string_view note) {
+    if (pipe_) say("note", note);
     if (pipe_) say("ok", "");
     pipe_.reset();
     if (on_mounted_) on_mounted_();
@@ -81,6 +82,7 @@ class Daemon {
         progress_(std::move(progress)),
         network_(loop_, log_),
         fencing_(loop_.scheduler(), host_id()),
+        kernel_cache_(loop_, config_.cache_settle_ns),
         start_cancellation_(loop_.scheduler()),
         changed_(loop_.scheduler()) {}
 
@@ -108,6 +110,7 @@ class Daemon {
   std::unique_ptr<BlockDevice> device_;
   TcpNetwork network_;
   HostFencing fencing_;
+  KernelCache kernel_cache_;
   std::unique_ptr<Mount> mount_;
   std::unique_ptr<FuseMount> fuse_;
   std::unique_ptr<AdminSocket> admin_;
@@ -207,7 +210,10 @@ Result<void> Daemon::start_engine(std::string& why) {
   mount_->set_on_failed([this](const std::string& text) {
     log_.error("the mount can go on no longer: {}", text);
     failure_ = text;
+    kernel_cache_.give_up();
   });
+  mount_->set_revoke_listener(&kernel_cache_);
+  kernel_cache_.set_admit([this](lock::LockId id) { return mount_->admit_page_readers(id); });
   const Result<void> result = loop_.run(start_watched());
   if (!result.has_value()) {
     why = mount_->failure().empty() ? std::string(to_string(result.error().code))
@@ -224,6 +230,7 @@ Result<void> Daemon::start_services(std::string& why) {
   options.directory = config_.directory;
   options.device = config_.device;
   options.local_locks = config_.local_locks;
+  options.cache = config_.cache;
   options.kernel_flags = config_.kernel_flags;
   options.info.fsid = volume.fsid.value;
   options.info.rid = rid.value;
@@ -251,7 +258,8 @@ Result<void> Daemon::start_services(std::string& why) {
     SCOUTFS_TRY(metrics_, Metrics::open(config_.metrics_address, hex(volume.fsid.value),
                                         hex(rid.value), why));
   }
-  SCOUTFS_TRY(fuse_, FuseMount::mount(loop_, log_, mount_->fs(), std::move(options), why));
+  SCOUTFS_TRY(fuse_, FuseMount::mount(loop_, log_, mount_->fs(), kernel_cache_,
+                                      std::move(options), why));
   fuse_->set_on_ended([this] { changed_.wake_all(); });
   return {};
 }
@@ -267,6 +275,8 @@ std::optional<nlohmann::json> Daemon::answer(const std::string& command) const {
   out["directory"] = config_.directory;
   out["process"] = getpid();
   out["failure"] = failure_;
+  out["cache"] = to_string(kernel_cache_.mode());
+  out["cache_counts"] = to_json(kernel_cache_.counts());
   out["requests"] = fuse_ == nullptr ? 0 : fuse_->requests();
   out["requests_in_flight"] = fuse_ == nullptr ? 0 : fuse_->in_flight();
   return out;
@@ -278,6 +288,8 @@ Task<void> Daemon::publish_metrics() {
     snapshot.status = mount_->status();
     snapshot.requests = fuse_->requests();
     snapshot.in_flight = fuse_->in_flight();
+    snapshot.cache_mode = kernel_cache_.mode();
+    snapshot.cache_counts = kernel_cache_.counts();
     metrics_->publish(std::move(snapshot));
     co_await changed_.wait(nullptr, loop_.clock().now_ns() + kMetricsInterval);
   }
@@ -328,8 +340,9 @@ int Daemon::run() {
     if (!ignored.has_value()) log_.error("unmount: {}", to_string(ignored.error().code));
     return give_up();
   }
-  log_.info("mounted '{}' on '{}'", config_.device, config_.directory);
-  progress_.mounted();
+  const std::string note = fmt::format("kernel cache: {}", to_string(kernel_cache_.mode()));
+  log_.info("mounted '{}' on '{}'; {}", config_.device, config_.directory, note);
+  progress_.mounted(note);
   loop_.run(serve());
   return loop_.run(finish());
 }

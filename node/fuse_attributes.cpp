@@ -34,15 +34,19 @@ fs::SetAttributes to_changes(const struct stat& wanted, int which) {
 
 Task<void> get_attributes(FuseMount* mount, fuse_req_t request, Ino ino) {
   FuseCall call(*mount, request);
-  const auto found = co_await mount->filesystem().getattr(call.context(), ino);
-  call.attributes(found);
+  call.found_by_path();
+  CacheGrant grant(mount->cache());
+  const auto found = co_await mount->filesystem().getattr(call.context(&grant), ino);
+  call.attributes(found, grant);
 }
 
 Task<void> set_attributes(FuseMount* mount, fuse_req_t request, Ino ino,
                           fs::SetAttributes changes) {
   FuseCall call(*mount, request);
+  call.found_by_path();
   const auto now = co_await mount->filesystem().setattr(call.context(), ino, changes);
-  call.attributes(now);
+  if (now.has_value() && changes.size.has_value()) co_await mount->cache().pages_changed(ino);
+  call.changed(now);
 }
 
 // What a caller with a buffer of `room` bytes gets: the size alone if that is 0.
@@ -55,6 +59,7 @@ void answer_sized(FuseCall& call, std::string_view value, std::size_t room) {
 Task<void> get_xattr(FuseMount* mount, fuse_req_t request, Ino ino, std::string name,
                      std::size_t room) {
   FuseCall call(*mount, request);
+  call.found_by_path();
   const auto value =
       co_await mount->filesystem().get_xattr(call.context(), ino, std::move(name));
   if (!value.has_value()) co_return call.error(value.error());
@@ -63,6 +68,7 @@ Task<void> get_xattr(FuseMount* mount, fuse_req_t request, Ino ino, std::string 
 
 Task<void> list_xattrs(FuseMount* mount, fuse_req_t request, Ino ino, std::size_t room) {
   FuseCall call(*mount, request);
+  call.found_by_path();
   const auto names = co_await mount->filesystem().list_xattrs(call.context(), ino);
   if (!names.has_value()) co_return call.error(names.error());
   std::string list;
@@ -77,6 +83,7 @@ Task<void> list_xattrs(FuseMount* mount, fuse_req_t request, Ino ino, std::size_
 Task<void> set_xattr(FuseMount* mount, fuse_req_t request, Ino ino, std::string name,
                      std::string value, fs::SetXattr how) {
   FuseCall call(*mount, request);
+  call.found_by_path();
   const auto done = co_await mount->filesystem().set_xattr(call.context(), ino, std::move(name),
                                                            std::move(value), how);
   call.done(done);
@@ -84,6 +91,7 @@ Task<void> set_xattr(FuseMount* mount, fuse_req_t request, Ino ino, std::string 
 
 Task<void> remove_xattr(FuseMount* mount, fuse_req_t request, Ino ino, std::string name) {
   FuseCall call(*mount, request);
+  call.found_by_path();
   const auto done =
       co_await mount->filesystem().remove_xattr(call.context(), ino, std::move(name));
   call.done(done);

@@ -13,13 +13,15 @@ timespec to_timespec(format::Timespec time) {
   return {static_cast<time_t>(time.seconds), static_cast<long>(time.nanoseconds)};
 }
 
-// Nothing expires later than at once: the kernel must ask each time. Inode numbers are never
-// reused, so that all generations are the first.
-fuse_entry_param to_entry(const fs::Attributes& attributes) {
+// Inode numbers are never reused, so that all generations are the first.
+fuse_entry_param to_entry(const fs::Attributes& attributes, double name_timeout,
+                          double attributes_timeout) {
   fuse_entry_param entry{};
   entry.ino = attributes.ino.value;
   entry.generation = 1;
   entry.attr = to_stat(attributes);
+  entry.entry_timeout = name_timeout;
+  entry.attr_timeout = attributes_timeout;
   return entry;
 }
 
@@ -66,8 +68,8 @@ FuseCall::~FuseCall() {
   if (request_ != nullptr) error(EIO);
 }
 
-fs::Context FuseCall::context() {
-  return {.uid = uid_, .gid = gid_, .cancellation = &cancellation_, .witness = nullptr};
+fs::Context FuseCall::context(CacheGrant* grant) {
+  return {.uid = uid_, .gid = gid_, .cancellation = &cancellation_, .witness = grant};
 }
 
 fuse_req_t FuseCall::take() {
@@ -84,7 +86,8 @@ void FuseCall::error(int number) {
 void FuseCall::error(const Error& error) {
   // A call that was ended because the mount ends was not interrupted by anybody.
   const bool ended = mount_.finishing() && error.code == Errc::interrupted;
-  fuse_reply_err(take(), ended ? EIO : to_errno(error.code));
+  const bool stale = found_by_path_ && error.code == Errc::not_found;
+  fuse_reply_err(take(), ended ? EIO : stale ? ESTALE : to_errno(error.code));
 }
 
 void FuseCall::done(const Result<void>& result) {
@@ -92,13 +95,39 @@ void FuseCall::done(const Result<void>& result) {
   error(0);
 }
 
-void FuseCall::entry(const Result<fs::Attributes>& result) {
-  if (!result.has_value()) return error(result.error());
-  const fuse_entry_param entry = to_entry(*result);
-  fuse_reply_entry(take(), &entry);
+// The kernel's reference is counted before it can be told about, and not if nobody waited.
+void FuseCall::reply(const fs::Attributes& found, double name_timeout,
+                     double attributes_timeout) {
+  const fuse_entry_param entry = to_entry(found, name_timeout, attributes_timeout);
+  const int failed = fuse_reply_entry(take(), &entry);
+  if (failed != 0) mount_.cache().forgotten(found.ino, 1);
 }
 
-void FuseCall::attributes(const Result<fs::Attributes>& result) {
+void FuseCall::entry(const Result<fs::Attributes>& result, CacheGrant& grant) {
+  if (failed_with(result, Errc::not_found) && grant.name_timeout() > 0) {
+    fuse_entry_param nothing{};
+    nothing.entry_timeout = grant.name_timeout();
+    fuse_reply_entry(take(), &nothing);
+    return;
+  }
+  if (!result.has_value()) return error(result.error());
+  mount_.cache().looked_up(result->ino);
+  reply(*result, grant.name_timeout(), grant.attributes_timeout(*result));
+}
+
+void FuseCall::made(const Result<fs::Attributes>& result, const CacheGrant& grant) {
+  if (!result.has_value()) return error(result.error());
+  mount_.cache().looked_up(result->ino);
+  reply(*result, grant.name_timeout(), 0);
+}
+
+void FuseCall::attributes(const Result<fs::Attributes>& result, CacheGrant& grant) {
+  if (!result.has_value()) return error(result.error());
+  const struct stat info = to_stat(*result);
+  fuse_reply_attr(take(), &info, grant.attributes_timeout(*result));
+}
+
+void FuseCall::changed(const Result<fs::Attributes>& result) {
   if (!result.has_value()) return error(result.error());
   const struct stat info = to_stat(*result);
   fuse_reply_attr(take(), &info, 0);
@@ -117,9 +146,13 @@ bool FuseCall::opened(const fuse_file_info& info) {
   return fuse_reply_open(take(), &info) == 0;
 }
 
-bool FuseCall::created(const fs::Attributes& found, const fuse_file_info& info) {
-  const fuse_entry_param entry = to_entry(found);
-  return fuse_reply_create(take(), &entry, &info) == 0;
+bool FuseCall::created(const fs::Attributes& found, const CacheGrant& grant,
+                       const fuse_file_info& info) {
+  const fuse_entry_param entry = to_entry(found, grant.name_timeout(), 0);
+  mount_.cache().looked_up(found.ino);
+  const bool taken = fuse_reply_create(take(), &entry, &info) == 0;
+  if (!taken) mount_.cache().forgotten(found.ino, 1);
+  return taken;
 }
 
 void FuseCall::written(std::size_t size) {

@@ -23,7 +23,10 @@ class FuseCall : public ListHook<FuseCallTag> {
   FuseCall& operator=(const FuseCall&) = delete;
   ~FuseCall();
 
-  fs::Context context();
+  fs::Context context(CacheGrant* grant = nullptr);
+  // The request names an inode by what the kernel knows of a path. If it is gone, the path
+  // leads elsewhere: ESTALE makes the kernel look again.
+  void found_by_path() { found_by_path_ = true; }
   bool by_root() const { return uid_ == 0; }
   pid_t thread() const { return thread_; }  // the one that waits; 0 if it is not visible here
   void cancel() { cancellation_.request(); }
@@ -34,13 +37,19 @@ class FuseCall : public ListHook<FuseCallTag> {
   void error(int number);
   void error(const Error& error);
   void done(const Result<void>& result);
-  void entry(const Result<fs::Attributes>& result);
-  void attributes(const Result<fs::Attributes>& result);
+  // `grant` tells how long the kernel may keep it. not_found may be kept, too.
+  void entry(const Result<fs::Attributes>& result, CacheGrant& grant);
+  // Answers about what was changed are taken by the kernel without a check, so their attributes
+  // may not be kept.
+  void made(const Result<fs::Attributes>& result, const CacheGrant& grant);
+  void attributes(const Result<fs::Attributes>& result, CacheGrant& grant);
+  void changed(const Result<fs::Attributes>& result);
   void bytes(std::string_view bytes);
   void text(const Result<std::string>& result);  // of a symlink
   // False: nobody waits for the file any more; the caller closes it.
   [[nodiscard]] bool opened(const fuse_file_info& info);
-  [[nodiscard]] bool created(const fs::Attributes& found, const fuse_file_info& info);
+  [[nodiscard]] bool created(const fs::Attributes& found, const CacheGrant& grant,
+                             const fuse_file_info& info);
   void written(std::size_t size);
   void space(const struct statvfs& info);
   void xattr_size(std::size_t size);
@@ -52,6 +61,7 @@ class FuseCall : public ListHook<FuseCallTag> {
 
  private:
   fuse_req_t take();
+  void reply(const fs::Attributes& found, double name_timeout, double attributes_timeout);
 
   FuseMount& mount_;
   fuse_req_t request_;
@@ -59,6 +69,7 @@ class FuseCall : public ListHook<FuseCallTag> {
   std::uint32_t uid_;
   std::uint32_t gid_;
   pid_t thread_;
+  bool found_by_path_ = false;
 };
 
 inline FuseMount& mount_of(fuse_req_t request) {

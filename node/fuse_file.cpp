@@ -11,17 +11,34 @@ namespace scoutfs::node {
 
 namespace {
 
+// What is opened for writing, too, goes past the kernel's cache: nothing is written to a file
+// without the daemon knowing, and no page is ever dirty.
+void set_up(const FuseMount& mount, const fs::Inode& inode, fuse_file_info& info) {
+  const bool only_reads = (info.flags & O_ACCMODE) == O_RDONLY && (info.flags & O_TRUNC) == 0;
+  const bool bypass = !only_reads || !mount.cache().caches_pages_of(inode);
+  info.direct_io = bypass ? 1 : 0;
+  info.keep_cache = bypass ? 0 : 1;  // what is in the cache is right, whoever opens the file
+  info.fh = bypass ? 1 : 0;
+}
+
+// True if the kernel keeps pages locked until the READ is answered.
+bool locks_pages(const fuse_file_info& info) {
+  return info.fh == 0 && (info.flags & O_DIRECT) == 0;
+}
+
 // Empties the file an open with O_TRUNC found.
 Task<Result<void>> truncate(FuseMount* mount, fs::Context context, Ino ino) {
   fs::SetAttributes changes;
   changes.size = 0;
   const auto done = co_await mount->filesystem().setattr(context, ino, changes);
   if (!done.has_value()) co_return std::unexpected(done.error());
+  co_await mount->cache().pages_changed(ino);
   co_return Result<void>{};
 }
 
 Task<void> open_file(FuseMount* mount, fuse_req_t request, Ino ino, fuse_file_info info) {
   FuseCall call(*mount, request);
+  call.found_by_path();
   const auto found = co_await mount->filesystem().open(call.context(), ino);
   if (!found.has_value()) co_return call.error(found.error());
   mount->opened(ino);
@@ -32,14 +49,16 @@ Task<void> open_file(FuseMount* mount, fuse_req_t request, Ino ino, fuse_file_in
       co_return call.error(done.error());
     }
   }
-  info.direct_io = 1;
+  set_up(*mount, found->inode, info);
   if (!call.opened(info)) mount->closed(ino);
 }
 
 Task<void> create_file(FuseMount* mount, fuse_req_t request, Ino dir, std::string name,
                        fs::NewNode node, fuse_file_info info) {
   FuseCall call(*mount, request);
-  const auto made = co_await mount->filesystem().create_open(call.context(), dir,
+  CacheGrant grant(mount->cache());
+  grant.about_name(dir);
+  const auto made = co_await mount->filesystem().create_open(call.context(&grant), dir,
                                                              std::move(name), std::move(node));
   // Somebody was faster. The kernel looks again when it is told that what it knew is stale, and
   // then opens what is there with the checks that takes.
@@ -47,16 +66,20 @@ Task<void> create_file(FuseMount* mount, fuse_req_t request, Ino dir, std::strin
   if (there) co_return call.error(ESTALE);
   if (!made.has_value()) co_return call.error(made.error());
   mount->opened(made->ino);
-  info.direct_io = 1;
-  if (!call.created(*made, info)) mount->closed(made->ino);
+  set_up(*mount, made->inode, info);
+  if (!call.created(*made, grant, info)) mount->closed(made->ino);
 }
 
 Task<void> read_file(FuseMount* mount, fuse_req_t request, Ino ino, std::size_t size,
-                     std::uint64_t offset) {
+                     std::uint64_t offset, CacheGrant::Pages pages) {
   FuseCall call(*mount, request);
+  CacheGrant grant(mount->cache());
+  grant.about_pages(ino, offset, size, pages);
+  fs::Context context = call.context(&grant);
+  if (pages == CacheGrant::Pages::locked) context.caller = client::Caller::page_reader;
   const auto buffer = std::make_unique_for_overwrite<std::byte[]>(size);
   const std::span<std::byte> out(buffer.get(), size);
-  const auto got = co_await mount->filesystem().read(call.context(), ino, offset, out);
+  const auto got = co_await mount->filesystem().read(context, ino, offset, out);
   if (!got.has_value()) co_return call.error(got.error());
   call.bytes(std::string_view(reinterpret_cast<const char*>(buffer.get()), *got));
 }
@@ -69,6 +92,7 @@ Task<Result<void>> clear_set_id(FuseMount* mount, fs::Context context, Ino ino) 
   changes.kill_suid = true;
   const auto done = co_await mount->filesystem().setattr(context, ino, changes);
   if (!done.has_value()) co_return std::unexpected(done.error());
+  co_await mount->cache().attributes_changed(ino);
   co_return Result<void>{};
 }
 
@@ -83,6 +107,7 @@ Task<void> write_file(FuseMount* mount, fuse_req_t request, Ino ino, std::string
   const auto at =
       co_await mount->filesystem().write(call.context(), ino, offset, std::move(data));
   if (!at.has_value()) co_return call.error(at.error());
+  co_await mount->cache().pages_changed(ino);
   call.written(size);
 }
 
@@ -91,6 +116,7 @@ Task<void> allocate(FuseMount* mount, fuse_req_t request, Ino ino, fs::Fallocate
   FuseCall call(*mount, request);
   const auto done =
       co_await mount->filesystem().fallocate(call.context(), ino, mode, offset, length);
+  co_await mount->cache().pages_changed(ino);
   call.done(done);
 }
 
@@ -165,9 +191,12 @@ void add_file_operations(fuse_lowlevel_ops& operations) {
   };
   operations.create = on_create;
   operations.read = [](fuse_req_t request, fuse_ino_t ino, std::size_t size, off_t offset,
-                       fuse_file_info*) {
+                       fuse_file_info* info) {
     FuseMount& mount = mount_of(request);
-    mount.spawn(read_file(&mount, request, Ino{ino}, size, static_cast<std::uint64_t>(offset)));
+    const auto pages =
+        locks_pages(*info) ? CacheGrant::Pages::locked : CacheGrant::Pages::not_locked;
+    mount.spawn(
+        read_file(&mount, request, Ino{ino}, size, static_cast<std::uint64_t>(offset), pages));
   };
   operations.write = on_write;
   operations.release = [](fuse_req_t request, fuse_ino_t ino, fuse_file_info*) {

@@ -45,19 +45,23 @@ bool is_dying(pid_t thread) {
   return false;
 }
 
-void on_init(void*, fuse_conn_info* connection) {
+void on_init(void* userdata, fuse_conn_info* connection) {
+  const auto& mount = *static_cast<const FuseMount*>(userdata);
   connection->max_write = fs::FileSystem::kWriteMax;
   connection->max_background = kBackgroundMax;
   connection->congestion_threshold = kBackgroundMax / 4 * 3;
   connection->time_gran = 1;
-  const unsigned wanted = FUSE_CAP_ASYNC_READ | FUSE_CAP_ASYNC_DIO | FUSE_CAP_ATOMIC_O_TRUNC |
-                          FUSE_CAP_PARALLEL_DIROPS | FUSE_CAP_IOCTL_DIR;
+  unsigned wanted = FUSE_CAP_ASYNC_READ | FUSE_CAP_ASYNC_DIO | FUSE_CAP_ATOMIC_O_TRUNC |
+                    FUSE_CAP_PARALLEL_DIROPS | FUSE_CAP_IOCTL_DIR;
   // Caches that assume one node, clearing of set-id bits that the library does not pass on, and
   // copies through pipes, which gain nothing.
-  const unsigned unwanted = FUSE_CAP_WRITEBACK_CACHE | FUSE_CAP_READDIRPLUS |
-                            FUSE_CAP_READDIRPLUS_AUTO | FUSE_CAP_AUTO_INVAL_DATA |
-                            FUSE_CAP_HANDLE_KILLPRIV | FUSE_CAP_SPLICE_READ |
-                            FUSE_CAP_SPLICE_WRITE | FUSE_CAP_SPLICE_MOVE;
+  unsigned unwanted = FUSE_CAP_WRITEBACK_CACHE | FUSE_CAP_READDIRPLUS |
+                      FUSE_CAP_READDIRPLUS_AUTO | FUSE_CAP_HANDLE_KILLPRIV |
+                      FUSE_CAP_SPLICE_READ | FUSE_CAP_SPLICE_WRITE | FUSE_CAP_SPLICE_MOVE;
+  // With the first, a read from the cache looks whether the size that the kernel knows still
+  // holds. The target of a symlink never changes, and inode numbers are never reused.
+  const unsigned cached = FUSE_CAP_AUTO_INVAL_DATA | FUSE_CAP_CACHE_SYMLINKS;
+  (mount.cache().keeps_pages() ? wanted : unwanted) |= cached;
   connection->want = (connection->want | (connection->capable & wanted)) & ~unwanted;
 }
 
@@ -127,10 +131,12 @@ void FuseMount::Destroyed::operator()(fuse_session* session) const {
   fuse_session_destroy(session);
 }
 
-FuseMount::FuseMount(EventLoop& loop, Log& log, fs::FileSystem& filesystem, FuseOptions options)
+FuseMount::FuseMount(EventLoop& loop, Log& log, fs::FileSystem& filesystem, KernelCache& cache,
+                     FuseOptions options)
     : loop_(loop),
       log_(log),
       filesystem_(filesystem),
+      cache_(cache),
       options_(std::move(options)),
       buffer_(std::make_unique<Buffer>()),
       scope_(loop.scheduler()) {}
@@ -149,8 +155,10 @@ void FuseMount::close_session() {
 
 Result<std::unique_ptr<FuseMount>> FuseMount::mount(EventLoop& loop, Log& log,
                                                     fs::FileSystem& filesystem,
-                                                    FuseOptions options, std::string& why) {
-  std::unique_ptr<FuseMount> mount(new FuseMount(loop, log, filesystem, std::move(options)));
+                                                    KernelCache& cache, FuseOptions options,
+                                                    std::string& why) {
+  std::unique_ptr<FuseMount> mount(
+      new FuseMount(loop, log, filesystem, cache, std::move(options)));
   SCOUTFS_CHECK(mount->start(why));
   return mount;
 }
@@ -176,6 +184,7 @@ Result<void> FuseMount::start(std::string& why) {
   }
   session_.reset(session);
   const int fd = fuse_session_fd(session);
+  SCOUTFS_CHECK(cache_.open(fd, options_.cache, why));
   // A request may be taken back between the poll and the read.
   fcntl(fd, F_SETFL, fcntl(fd, F_GETFL) | O_NONBLOCK);
   watch_ = loop_.watch(fd, EPOLLIN, [this](std::uint32_t) { receive(); });
@@ -237,12 +246,14 @@ Task<void> FuseMount::watch_interrupted() {
 
 Task<void> FuseMount::finish() {
   finishing_ = true;
-  watch_.reset();
   while (!calls_.empty()) {
     FuseCall& call = calls_.front();
     call.unlink();
     call.cancel();
   }
+  // A notification may wait for a read that is still to come: it is answered with an error.
+  co_await cache_.close();
+  watch_.reset();
   co_await scope_.drain();
   while (!open_.empty()) closed(Ino{open_.begin()->first});
   close_session();

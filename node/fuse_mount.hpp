@@ -4,10 +4,10 @@
 // becomes a coroutine that asks the FileSystem and answers when it has the result, so that any
 // number of them are under way at once and one that waits for a lock holds up nobody.
 //
-// The kernel caches nothing: names and attributes expire at once, and file data bypasses its
-// page cache. That is slow for what is read twice, and right by construction: what a process
-// reads is what the cluster holds at that moment. Mapping a file shared and writable is refused
-// by the kernel (ENODEV) for the same reason; private mappings work.
+// What the kernel may cache, and when it must let go of it, is kernel_cache.hpp's. Files that
+// are opened for writing bypass its page cache in every mode: what a process writes is in the
+// cluster when its write returns. So mapping a file shared and writable is refused by the
+// kernel (ENODEV); private and read-only mappings work.
 //
 // The daemon must never look at its own mount: it would wait for itself.
 #pragma once
@@ -24,6 +24,7 @@
 #include "engine/env/log.hpp"
 #include "engine/fs/filesystem.hpp"
 #include "node/ioctl_protocol.hpp"
+#include "node/kernel_cache.hpp"
 #include "node/loop/event_loop.hpp"
 
 struct fuse_session;
@@ -39,17 +40,19 @@ struct FuseOptions {
   std::string device;     // shown as the mount's source
   // false: file locks answer ENOLCK. true: the kernel keeps them, each node its own.
   bool local_locks = false;
+  std::optional<CacheMode> cache;         // nullopt: the most that the kernel can
   std::vector<std::string> kernel_flags;  // of mount(8), as "ro"
   protocol::MountInfo info{};             // what programs are told about the mount
 };
 
 class FuseMount {
  public:
-  // Mounts. From here on requests are served by the loop. `filesystem` must outlive the mount.
-  // Errors: io_error; `why` says what to tell the operator.
+  // Mounts. From here on requests are served by the loop. `filesystem` and `cache` must outlive
+  // the mount. Errors: io_error, unsupported; `why` says what to tell the operator.
   static Result<std::unique_ptr<FuseMount>> mount(EventLoop& loop, Log& log,
                                                   fs::FileSystem& filesystem,
-                                                  FuseOptions options, std::string& why);
+                                                  KernelCache& cache, FuseOptions options,
+                                                  std::string& why);
   // Requires: finish() has completed, or the node was killed.
   ~FuseMount();
 
@@ -71,6 +74,8 @@ class FuseMount {
   // For the operations.
   fs::FileSystem& filesystem() { return filesystem_; }
   EventLoop& loop() { return loop_; }
+  KernelCache& cache() { return cache_; }
+  const KernelCache& cache() const { return cache_; }
   const FuseOptions& options() const { return options_; }
   void spawn(Task<void> task) {
     ++requests_;
@@ -89,7 +94,8 @@ class FuseMount {
   bool kills_set_id() const { return kills_set_id_; }
 
  private:
-  FuseMount(EventLoop& loop, Log& log, fs::FileSystem& filesystem, FuseOptions options);
+  FuseMount(EventLoop& loop, Log& log, fs::FileSystem& filesystem, KernelCache& cache,
+            FuseOptions options);
   Result<void> start(std::string& why);
   void receive();
   void end();
@@ -104,6 +110,7 @@ class FuseMount {
   EventLoop& loop_;
   Log& log_;
   fs::FileSystem& filesystem_;
+  KernelCache& cache_;
   FuseOptions options_;
   std::unique_ptr<fuse_session, Destroyed> session_;
   std::unique_ptr<Buffer> buffer_;

@@ -17,16 +17,21 @@ std::uint64_t to_rdev(dev_t device) {
 
 Task<void> lookup(FuseMount* mount, fuse_req_t request, Ino dir, std::string name) {
   FuseCall call(*mount, request);
-  const auto found = co_await mount->filesystem().lookup(call.context(), dir, std::move(name));
-  call.entry(found);
+  CacheGrant grant(mount->cache());
+  grant.about_name(dir);
+  const auto found =
+      co_await mount->filesystem().lookup(call.context(&grant), dir, std::move(name));
+  call.entry(found, grant);
 }
 
 Task<void> make(FuseMount* mount, fuse_req_t request, Ino dir, std::string name,
                 fs::NewNode node) {
   FuseCall call(*mount, request);
-  const auto made = co_await mount->filesystem().create(call.context(), dir, std::move(name),
-                                                        std::move(node));
-  call.entry(made);
+  CacheGrant grant(mount->cache());
+  grant.about_name(dir);
+  const auto made = co_await mount->filesystem().create(call.context(&grant), dir,
+                                                        std::move(name), std::move(node));
+  call.made(made, grant);
 }
 
 Task<void> unlink(FuseMount* mount, fuse_req_t request, Ino dir, std::string name) {
@@ -44,26 +49,32 @@ Task<void> rmdir(FuseMount* mount, fuse_req_t request, Ino dir, std::string name
 Task<void> rename(FuseMount* mount, fuse_req_t request, Ino from_dir, std::string from,
                   Ino to_dir, std::string to, fs::RenameFlags flags) {
   FuseCall call(*mount, request);
+  CacheGrant grant(mount->cache());
+  grant.about_move(to_dir);
   const auto done = co_await mount->filesystem().rename(
-      call.context(), from_dir, std::move(from), to_dir, std::move(to), flags);
+      call.context(&grant), from_dir, std::move(from), to_dir, std::move(to), flags);
   call.done(done);
 }
 
 Task<void> link(FuseMount* mount, fuse_req_t request, Ino ino, Ino dir, std::string name) {
   FuseCall call(*mount, request);
+  CacheGrant grant(mount->cache());
+  grant.about_name(dir);
   const auto made =
-      co_await mount->filesystem().link(call.context(), ino, dir, std::move(name));
-  call.entry(made);
+      co_await mount->filesystem().link(call.context(&grant), ino, dir, std::move(name));
+  call.made(made, grant);
 }
 
 Task<void> readlink(FuseMount* mount, fuse_req_t request, Ino ino) {
   FuseCall call(*mount, request);
+  call.found_by_path();
   const auto target = co_await mount->filesystem().readlink(call.context(), ino);
   call.text(target);
 }
 
 Task<void> open_directory(FuseMount* mount, fuse_req_t request, Ino ino, fuse_file_info info) {
   FuseCall call(*mount, request);
+  call.found_by_path();
   const auto found = co_await mount->filesystem().open(call.context(), ino);
   if (!found.has_value()) co_return call.error(found.error());
   mount->opened(ino);
@@ -129,11 +140,14 @@ void add_tree_operations(fuse_lowlevel_ops& operations) {
     FuseMount& mount = mount_of(request);
     mount.spawn(lookup(&mount, request, Ino{dir}, name));
   };
-  // Nothing is kept for what the kernel knows: an inode number is all it takes.
-  operations.forget = [](fuse_req_t request, fuse_ino_t, std::uint64_t) {
+  operations.forget = [](fuse_req_t request, fuse_ino_t ino, std::uint64_t count) {
+    mount_of(request).cache().forgotten(Ino{ino}, count);
     fuse_reply_none(request);
   };
-  operations.forget_multi = [](fuse_req_t request, std::size_t, fuse_forget_data*) {
+  operations.forget_multi = [](fuse_req_t request, std::size_t count, fuse_forget_data* all) {
+    for (const fuse_forget_data& one : std::span(all, count)) {
+      mount_of(request).cache().forgotten(Ino{one.ino}, one.nlookup);
+    }
     fuse_reply_none(request);
   };
   operations.mknod = on_make_node;

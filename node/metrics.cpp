@@ -42,8 +42,21 @@ class Metrics::Collector : public prometheus::Collectable {
     gauge("scoutfs_locks", "Cluster locks held or cached", status.locks);
     gauge("scoutfs_requests_in_flight", "Requests of the kernel not answered yet",
           snapshot_.in_flight);
-    add(out, prometheus::MetricType::Counter, "scoutfs_requests_total",
-        "Requests of the kernel", static_cast<double>(snapshot_.requests));
+    const auto counter = [&](const char* name, const char* help, auto value) {
+      add(out, prometheus::MetricType::Counter, name, help, static_cast<double>(value));
+    };
+    counter("scoutfs_requests_total", "Requests of the kernel", snapshot_.requests);
+    gauge("scoutfs_kernel_cache_mode",
+          "0 if the kernel keeps nothing, 1 attributes, 2 names too", snapshot_.cache_mode);
+    const CacheCounts& cache = snapshot_.cache_counts;
+    counter("scoutfs_kernel_cache_epochs_total", "Times all cached names were made void",
+            cache.epochs);
+    counter("scoutfs_kernel_cache_drops_total",
+            "Inodes the kernel was told to drop from its cache", cache.drops);
+    counter("scoutfs_kernel_cache_repeats_total",
+            "Of them told again, because the inode was not there yet", cache.repeats);
+    counter("scoutfs_kernel_cache_late_readers_total",
+            "Reads let in while their lock was being given up", cache.late_readers);
     if (status.leader) {
       gauge("scoutfs_members", "Mounts that the leader knows", status.members.size());
       gauge("scoutfs_segments", "Segments of the main tree", status.segments);

@@ -9,6 +9,7 @@
 
 #include "engine/base/result.hpp"
 #include "engine/mount/mount.hpp"
+#include "node/kernel_cache.hpp"
 
 namespace scoutfs::node {
 
@@ -16,6 +17,8 @@ struct MetricsSnapshot {
   MountStatus status;
   std::uint64_t requests = 0;   // of the kernel, since the mount
   std::uint64_t in_flight = 0;  // of them not answered yet
+  CacheMode cache_mode = CacheMode::none;
+  CacheCounts cache_counts;
 };
 
 class Metrics {

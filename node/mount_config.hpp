@@ -6,6 +6,7 @@
 
 #include "engine/env/log.hpp"
 #include "engine/mount/mount.hpp"
+#include "node/kernel_cache.hpp"
 
 namespace scoutfs::node {
 
@@ -15,7 +16,9 @@ struct MountConfig {
   // For the engine: cluster, listen, slot, caches, intervals. `host` is filled in by the
   // daemon.
   MountOptions engine;
-  bool local_locks = false;  // file locks of this node alone, instead of ENOLCK
+  bool local_locks = false;        // file locks of this node alone, instead of ENOLCK
+  std::optional<CacheMode> cache;  // what the kernel may keep; nullopt: the most that it can
+  TimeNs cache_settle_ns = KernelCache::kSettleDefault;
   // What the kernel enforces: "ro", "nosuid", "nodev", "noexec", "sync", "dirsync",
   // "nodiratime".
   std::vector<std::string> kernel_flags;

@@ -51,4 +51,11 @@ nlohmann::json to_json(const MountStatus& status) {
   return out;
 }
 
+nlohmann::json to_json(const CacheCounts& counts) {
+  return {{"epochs", counts.epochs},
+          {"drops", counts.drops},
+          {"repeats", counts.repeats},
+          {"late_readers", counts.late_readers}};
+}
+
 }  // namespace scoutfs::node

@@ -4,11 +4,13 @@
 #include <nlohmann/json.hpp>
 
 #include "engine/mount/mount.hpp"
+#include "node/kernel_cache.hpp"
 
 namespace scoutfs::node {
 
 // Ids are strings of 16 hexadecimal digits; a seq, count or size is a number.
 nlohmann::json to_json(const MountStatus& status);
+nlohmann::json to_json(const CacheCounts& counts);
 
 // 16 hexadecimal digits.
 std::string hex(std::uint64_t id);

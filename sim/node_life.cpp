@@ -85,7 +85,9 @@ NodeLife::NodeLife(Cluster& cluster, unsigned node, Life number, const NodeClock
       network_(cluster.network().attach(node, scheduler_)),
       fencing_(cluster, node, scheduler_),
       log_(cluster.world(), node),
-      actor_(node, scheduler_, clock) {
+      actor_(node, scheduler_, clock),
+      kernel_(scheduler_, cluster.plan().seed, number,
+              [this](lock::LockId id) { return mount_->admit_page_readers(id); }) {
   const Env env{.scheduler = scheduler_,
                 .clock = clock,
                 .random = random_,
@@ -94,6 +96,7 @@ NodeLife::NodeLife(Cluster& cluster, unsigned node, Life number, const NodeClock
                 .fencing = fencing_,
                 .log = log_};
   mount_ = std::make_unique<Mount>(env, options_of(cluster, node, number));
+  mount_->set_revoke_listener(&kernel_);
   mount_->set_on_failed([this](std::string why) {
     failed_ = true;
     why_ = std::move(why);

@@ -9,6 +9,7 @@
 #include "engine/env/env.hpp"
 #include "engine/mount/mount.hpp"
 #include "sim/cluster.hpp"
+#include "sim/slow_kernel.hpp"
 
 namespace scoutfs::sim {
 
@@ -94,6 +95,7 @@ class NodeLife {
   SimFencing fencing_;
   SimLog log_;
   Actor actor_;
+  SlowKernel kernel_;
   std::unique_ptr<Mount> mount_;
   TaskScope workers_{scheduler_};
   TaskScope followers_{scheduler_};

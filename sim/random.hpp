@@ -24,6 +24,7 @@ enum class Stream : std::uint64_t {
   faults,
   follower,
   test,
+  kernel,
 };
 
 class SimRandom final : public Random {

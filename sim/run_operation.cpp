@@ -59,6 +59,7 @@ Task<Outcome> run_set_attributes(fs::FileSystem& filesystem, fs::Context context
 Task<Outcome> run_read(fs::FileSystem& filesystem, fs::Context context, const Operation& op) {
   std::string buffer(op.length, '\0');
   const std::span<std::byte> out = std::as_writable_bytes(std::span(buffer));
+  context.caller = client::Caller::page_reader;
   const Result<std::size_t> size = co_await filesystem.read(context, op.ino, op.offset, out);
   Outcome outcome = error_of(size);
   if (size.has_value()) {

@@ -27,8 +27,10 @@ bool LockCache::admits(const LockEntry& entry, Mode mode) const {
   return !entry.revoking && lock::allows(entry.mode, mode);
 }
 
-Task<Result<std::shared_ptr<LockEntry>>> LockCache::acquire(lock::LockId id, Mode mode,
+Task<Result<std::shared_ptr<LockEntry>>> LockCache::acquire(const LockWant& want,
                                                             Cancellation* cancellation) {
+  const lock::LockId id = want.id;
+  const Mode mode = want.mode;
   SCOUTFS_ASSERT(mode != Mode::none);
   if (failed_.has_value()) co_return scoutfs::fail(*failed_);
   std::shared_ptr<LockEntry>& slot = entries_[id];
@@ -42,7 +44,7 @@ Task<Result<std::shared_ptr<LockEntry>>> LockCache::acquire(lock::LockId id, Mod
     ++entry->users;
     co_return entry;
   }
-  LockWaiter waiter(mode);
+  LockWaiter waiter(mode, want.caller);
   entry->waiters.push_back(waiter);
   serve(entry);
   while (!waiter.admitted && !failed_.has_value()) {
@@ -62,16 +64,20 @@ void LockCache::serve(const std::shared_ptr<LockEntry>& entry) {
       wanted = waiter.mode;
       break;
     }
-    static_cast<ListHook<LockWaiterTag>&>(waiter).unlink();
-    waiter.admitted = true;
-    ++entry->users;
-    if (!waiter.waiting.empty()) env_.scheduler.wake(waiter.waiting.front());
+    admit(*entry, waiter);
   }
   if (wanted == Mode::none || entry->requested || entry->revoking) return;
   entry->requested = true;
   const session::LockRequest request{.id = entry->id, .mode = wanted};
   session_.send(request,
                 [this, entry](session::Answer answer) { on_grant(entry, std::move(answer)); });
+}
+
+void LockCache::admit(LockEntry& entry, LockWaiter& waiter) {
+  static_cast<ListHook<LockWaiterTag>&>(waiter).unlink();
+  waiter.admitted = true;
+  ++entry.users;
+  if (!waiter.waiting.empty()) env_.scheduler.wake(waiter.waiting.front());
 }
 
 void LockCache::on_grant(const std::shared_ptr<LockEntry>& entry, session::Answer answer) {
@@ -113,7 +119,7 @@ void LockCache::start_revoke(const std::shared_ptr<LockEntry>& entry, Mode keep)
 
 Task<void> LockCache::revoke(std::shared_ptr<LockEntry> entry) {
   Mode keep = Mode::write;
-  while (keep != entry->revoke_keep) {
+  while (keep != entry->revoke_keep || entry->admitted_late) {
     while (entry->users > 0 && !failed_.has_value()) co_await entry->idle.wait();
     if (failed_.has_value()) co_return;
     if (entry->dirty_txn > owner_.recorded()) {
@@ -121,7 +127,11 @@ Task<void> LockCache::revoke(std::shared_ptr<LockEntry> entry) {
       if (!recorded) co_return;
     }
     keep = entry->revoke_keep;
-    if (listener_ != nullptr) co_await listener_->on_revoke(entry->id, keep);
+    if (listener_ == nullptr) continue;
+    entry->admitted_late = false;
+    entry->listener_at_work = true;
+    co_await listener_->on_revoke(entry->id, keep);
+    entry->listener_at_work = false;
   }
   session::Release release{
       .id = entry->id, .grant = entry->grant, .keep = keep, .open_inodes = {}};
@@ -139,6 +149,30 @@ Task<void> LockCache::revoke(std::shared_ptr<LockEntry> entry) {
   if (entry->mode == Mode::none && entry->waiters.empty() && !entry->requested) {
     entries_.erase(entry->id);
   }
+}
+
+std::size_t LockCache::admit_page_readers(lock::LockId id) {
+  const std::shared_ptr<LockEntry> entry = find(id);
+  if (entry == nullptr || !entry->listener_at_work) return 0;
+  std::size_t admitted = 0;
+  List<LockWaiter, LockWaiterTag> others;
+  while (!entry->waiters.empty()) {
+    LockWaiter& waiter = entry->waiters.front();
+    if (waiter.caller == Caller::page_reader && lock::allows(entry->mode, waiter.mode)) {
+      admit(*entry, waiter);
+      ++admitted;
+    } else {
+      static_cast<ListHook<LockWaiterTag>&>(waiter).unlink();
+      others.push_back(waiter);
+    }
+  }
+  while (!others.empty()) {
+    LockWaiter& waiter = others.front();
+    static_cast<ListHook<LockWaiterTag>&>(waiter).unlink();
+    entry->waiters.push_back(waiter);
+  }
+  if (admitted > 0) entry->admitted_late = true;
+  return admitted;
 }
 
 void LockCache::trim() {

@@ -48,8 +48,9 @@ class ListUse {
 struct LockWaiterTag;
 
 struct LockWaiter : ListHook<LockWaiterTag> {
-  explicit LockWaiter(lock::Mode wanted) : mode(wanted) {}
+  LockWaiter(lock::Mode wanted, Caller who) : mode(wanted), caller(who) {}
   lock::Mode mode;
+  Caller caller;
   bool admitted = false;
   WaiterList waiting;
 };
@@ -67,6 +68,8 @@ class LockEntry : public ListHook<LruTag> {
   bool requested = false;
   bool revoking = false;
   lock::Mode revoke_keep = lock::Mode::write;  // while revoking: the mode that may stay
+  bool listener_at_work = false;               // while revoking: caches are being dropped
+  bool admitted_late = false;                  // ... and somebody was let in meanwhile
   std::uint64_t users = 0;
   List<LockWaiter, LockWaiterTag> waiters;
   WaitQueue idle;
@@ -100,7 +103,7 @@ class LockCache {
   LockCache(Env env, LeaderSession& session, LockOwner& owner, std::size_t locks_max);
 
   // Errors: interrupted, stopping, fenced.
-  Task<Result<std::shared_ptr<LockEntry>>> acquire(lock::LockId id, lock::Mode mode,
+  Task<Result<std::shared_ptr<LockEntry>>> acquire(const LockWant& want,
                                                    Cancellation* cancellation);
   void release(LockEntry& entry);
   std::shared_ptr<LockEntry> find(lock::LockId id) const;
@@ -108,6 +111,9 @@ class LockCache {
   void on_revoke(const session::Revoke& revoke);
   std::vector<session::HeldLock> held() const;
   void set_listener(RevokeListener* listener) { listener_ = listener; }
+  RevokeListener* listener() const { return listener_; }
+  // Lets page readers in that wait for a lock whose listener is at work; returns how many.
+  std::size_t admit_page_readers(lock::LockId id);
 
   // Drops lists older than `version`.
   void drop_lists(Version version);
@@ -128,6 +134,7 @@ class LockCache {
  private:
   bool admits(const LockEntry& entry, lock::Mode mode) const;
   void serve(const std::shared_ptr<LockEntry>& entry);
+  void admit(LockEntry& entry, LockWaiter& waiter);
   void on_grant(const std::shared_ptr<LockEntry>& entry, session::Answer answer);
   void start_revoke(const std::shared_ptr<LockEntry>& entry, lock::Mode keep);
   Task<void> revoke(std::shared_ptr<LockEntry> entry);

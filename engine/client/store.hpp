@@ -33,9 +33,14 @@ namespace scoutfs::client {
 class LockEntry;  // the lock cache's state of one lock
 class StoreImpl;
 
+// Who asks for a lock. A page reader is a read for whose answer the kernel keeps pages of its
+// cache locked: dropping the cache waits for it, so it must not wait for the lock to come back.
+enum class Caller : std::uint8_t { any, page_reader };
+
 struct LockWant {
   lock::LockId id;
   lock::Mode mode = lock::Mode::read;
+  Caller caller = Caller::any;
 };
 
 // Held locks; gives them up when destroyed. While it is held, no other node changes what it
@@ -173,13 +178,18 @@ class Store {
   virtual Task<Result<Space>> space() = 0;
 };
 
-// What must be dropped before a lock is given up: the kernel's caches, fs/'s own. Called with
-// no user left on the lock.
+// What must be dropped before a lock is given up: the kernel's caches.
 class RevokeListener {
  public:
   virtual ~RevokeListener() = default;
-  // `keep` is the mode that stays: read (after write) or none.
+  // Called with no user left on the lock; `keep` is the mode that stays: read (after write) or
+  // none. While it runs, it may let waiting page readers in (Mount::admit_page_readers()): they
+  // use the lock once more, and then it is called again for what they have brought into the
+  // cache.
   virtual Task<void> on_revoke(lock::LockId id, lock::Mode keep) = 0;
+  // The open transaction changes attributes of the inode. Called from inside the change: it
+  // must not call back.
+  virtual void on_inode_changed(Ino ino) = 0;
 };
 
 }  // namespace scoutfs::client

@@ -152,7 +152,7 @@ Task<Result<Locks>> StoreImpl::lock(std::vector<LockWant> wants, Cancellation* c
     if (previous != nullptr && previous->id == want.id) continue;
     previous = &want;
     SCOUTFS_CO_TRY(std::shared_ptr<LockEntry> entry,
-                   co_await locks_.acquire(want.id, want.mode, cancellation));
+                   co_await locks_.acquire(want, cancellation));
     locks.held_.push_back({.entry = std::move(entry), .mode = want.mode});
   }
   co_return locks;
@@ -189,11 +189,16 @@ Task<Result<Txn>> StoreImpl::begin(Reservation reservation, Cancellation* cancel
 void StoreImpl::change(std::string key, lsm::Entry entry) {
   if (static_cast<format::Zone>(key[0]) == format::Zone::fs) {
     Reader in(std::string_view(key).substr(1));
-    const auto held = locks_.find(lock::lock_of(Ino{in.get_big<std::uint64_t>()}));
+    const Ino ino{in.get_big<std::uint64_t>()};
+    const auto held = locks_.find(lock::lock_of(ino));
     SCOUTFS_ASSERT(held != nullptr);
     SCOUTFS_ASSERT(held->mode == lock::Mode::write);
     SCOUTFS_ASSERT(held->users > 0);
     held->dirty_txn = transactions_.open().number;
+    const auto type = static_cast<format::ItemType>(in.get<std::uint8_t>());
+    if (type == format::ItemType::inode && locks_.listener() != nullptr) {
+      locks_.listener()->on_inode_changed(ino);
+    }
   }
   transactions_.open().items.set(std::move(key), std::move(entry));
 }

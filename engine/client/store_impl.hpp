@@ -32,6 +32,7 @@ class StoreImpl final : public Store, private SessionOwner, private LockOwner {
     on_failed_ = std::move(on_failed);
   }
   void set_revoke_listener(RevokeListener* listener) { locks_.set_listener(listener); }
+  std::size_t admit_page_readers(lock::LockId id) { return locks_.admit_page_readers(id); }
   void start();
   // Commits everything, says farewell, stops. Errors: what the commit failed with.
   Task<Result<void>> stop();

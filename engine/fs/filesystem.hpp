@@ -37,8 +37,9 @@ class Witness {
 struct Context {
   std::uint32_t uid = 0;  // owner of what is created
   std::uint32_t gid = 0;
-  Cancellation* cancellation = nullptr;  // may be null
-  Witness* witness = nullptr;            // may be null
+  Cancellation* cancellation = nullptr;         // may be null
+  Witness* witness = nullptr;                   // may be null
+  client::Caller caller = client::Caller::any;  // of read()
 };
 
 struct Attributes {

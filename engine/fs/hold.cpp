@@ -17,7 +17,9 @@ Task<Result<void>> Hold::acquire(Cancellation* cancellation) {
   SCOUTFS_ASSERT(locks_.empty());
   std::vector<client::LockWant> locks;
   locks.reserve(wants_.size());
-  for (const Want& want : wants_) locks.push_back({lock::lock_of(want.ino), want.mode});
+  for (const Want& want : wants_) {
+    locks.push_back({lock::lock_of(want.ino), want.mode, want.caller});
+  }
   SCOUTFS_CO_TRY(locks_, co_await store_.lock(std::move(locks), cancellation));
   // Of equal inodes the stronger mode comes first; the others are dropped.
   std::ranges::sort(wants_, [](const Want& a, const Want& b) {

@@ -28,8 +28,8 @@ class Hold {
   Hold(client::Store& store, InodeTable& inodes) : store_(store), inodes_(inodes) {}
 
   // Names an inode for the next acquire(); zero is ignored.
-  void want(Ino ino, lock::Mode mode) {
-    if (ino.value != 0) wants_.push_back({ino, mode});
+  void want(Ino ino, lock::Mode mode, client::Caller caller = client::Caller::any) {
+    if (ino.value != 0) wants_.push_back({ino, mode, caller});
   }
   // Takes what was wanted. Requires: holds nothing. Errors: those of Store::lock().
   Task<Result<void>> acquire(Cancellation* cancellation);
@@ -45,6 +45,7 @@ class Hold {
   struct Want {
     Ino ino;
     lock::Mode mode;
+    client::Caller caller;
   };
 
   client::Store& store_;

@@ -77,7 +77,7 @@ Task<Result<std::optional<format::Dirent>>> FileSystem::Impl::find_entry(
 Task<Result<Inode>> FileSystem::Impl::hold_inode(const Context& context, Hold& hold, Ino ino,
                                                  lock::Mode mode) {
   for (;;) {
-    hold.want(ino, mode);
+    hold.want(ino, mode, context.caller);
     SCOUTFS_CO_CHECK(co_await hold.acquire(context.cancellation));
     SCOUTFS_CO_TRY(const std::optional<Inode> inode, co_await find_inode(hold.locks(), ino));
     if (!inode.has_value()) co_return refuse(context, Errc::not_found);

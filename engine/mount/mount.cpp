@@ -431,6 +431,9 @@ MountStatus Mount::status() const {
 void Mount::set_revoke_listener(client::RevokeListener* listener) {
   impl_->listener_ = listener;
 }
+std::size_t Mount::admit_page_readers(lock::LockId id) {
+  return impl_->store_->admit_page_readers(id);
+}
 void Mount::set_on_failed(std::function<void(std::string)> callback) {
   impl_->on_failed_ = std::move(callback);
 }

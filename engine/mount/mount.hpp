@@ -99,6 +99,9 @@ class Mount {
 
   // The kernel's caches, to be dropped before a lock is. Set before start(); may stay unset.
   void set_revoke_listener(client::RevokeListener* listener);
+  // For the listener, while it drops what a lock covers: lets page readers in that wait for it.
+  // Returns how many.
+  std::size_t admit_page_readers(lock::LockId id);
   // Called when the node can go on no longer (fenced, device lost): the mount answers errors.
   void set_on_failed(std::function<void(std::string why)> callback);
 

@@ -18,6 +18,8 @@ import time
 import unittest
 
 TIMEOUT = 60  # seconds, of one command
+# Added to the options of every mount that does not say what its kernel may cache.
+CACHE_OPTIONS = os.environ.get("SCOUTFS_CACHE_OPTIONS", "")
 TEST_TIMEOUT = 150  # seconds, of one test; then its daemons are killed, which ends what hangs
 
 
@@ -84,6 +86,8 @@ class Node:
         return self.directory / name
 
     def start(self, options="", wait=True):
+        if "cache=" not in options:
+            options = f"{options},{CACHE_OPTIONS}".strip(",")
         options = f"slot={self.number},{options}".rstrip(",")
         with open(self.log, "ab") as log:
             self.process = subprocess.Popen(

@@ -110,7 +110,7 @@ class BadInput(unittest.TestCase):
                               ("slot=15", "slot=15"),
                               ("commit=0", "commit=0"),
                               ("item_cache=1", "item_cache=1"),
-                              ("cache=full", "cache=full.*none"),
+                              ("cache=all", "cache=all.*none"),
                               ("cluster=", "cluster="),
                               ("slot", "bad mount option 'slot', give slot=NR")):
             self.mount_refused("-o", options, says=says, code=2)

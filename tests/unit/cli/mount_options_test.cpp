@@ -34,6 +34,9 @@ BOOST_AUTO_TEST_CASE(each_option_reaches_what_it_is_about) {
   BOOST_TEST(config.engine.item_cache_bytes == 2u << 20);
   BOOST_TEST(config.engine.segment_cache_bytes == 1u << 30);
   BOOST_TEST(config.local_locks);
+  BOOST_TEST(!config.cache.has_value());
+  BOOST_TEST((applied("cache=attr").cache == node::CacheMode::attributes));
+  BOOST_TEST(applied("cache_settle=0").cache_settle_ns == 0U);
   BOOST_TEST(!config.engine.fs.atime);
   BOOST_TEST(config.log_file == "/var/log/x");
   BOOST_CHECK(config.log_level == LogLevel::debug);
@@ -55,7 +58,8 @@ BOOST_AUTO_TEST_CASE(what_is_unknown_or_wrong_is_named) {
   for (const char* option :
        {"slot=15", "slot=x", "slot=", "commit=0", "commit=-1", "item_cache=10",
         "item_cache=99999999999G", "listen=1.2.3", "listen=224.0.0.1", "listen=255.255.255.255",
-        "listen=0.0.0.0", "cluster=", "cache=full", "log_level=loud", "metrics=127.0.0.1"}) {
+        "listen=0.0.0.0", "cluster=", "cache=all", "cache_settle=x", "log_level=loud",
+        "metrics=127.0.0.1"}) {
     BOOST_TEST(refused(option).starts_with("bad mount option"), option);
   }
 }
