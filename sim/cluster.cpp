@@ -4,6 +4,7 @@
 
 #include <algorithm>
 
+#include "engine/env/steady_device.hpp"
 #include "sim/node_life.hpp"
 #include "sim/offline.hpp"
 
@@ -51,6 +52,7 @@ Cluster::Cluster(const Plan& plan, World& world)
     followers_.emplace_back(world_.board(), i, format::IndexType::data_seq);
   }
   lives_.resize(plan_.nodes);
+  judge_.set_disk_failed([this](Life life) { return errors_of(life).any(); });
   disk_.set_on_durable([this](BlockNo) { resolve_confirmed(); });
 }
 
@@ -71,9 +73,10 @@ HostId Cluster::host_of(unsigned node, Life life) const {
 }
 
 namespace {
-Task<void> format_task(Env env, FormatOptions options, bool* done) {
-  const Result<format::Superblock> superblock = co_await format_volume(env, std::move(options));
-  *done = superblock.has_value();
+Task<void> format_task(Env env, FormatOptions options,
+                       std::optional<format::Superblock>* made) {
+  Result<format::Superblock> superblock = co_await format_volume(env, std::move(options));
+  if (superblock.has_value()) made->emplace(*std::move(superblock));
 }
 }  // namespace
 
@@ -92,13 +95,17 @@ bool Cluster::format() {
                 .fencing = fencing,
                 .log = log};
   TaskScope scope(scheduler);
-  bool done = false;
-  scope.spawn(format_task(env, plan_.format, &done));
+  std::optional<format::Superblock> made;
+  scope.spawn(format_task(env, plan_.format, &made));
   scheduler.run();
   world_.board().ran("format");
-  if (!done) world_.board().fail("format", "the volume cannot be made");
+  if (!made.has_value()) {
+    world_.board().fail("format", "the volume cannot be made");
+    return false;
+  }
+  superblock_ = *std::move(made);
   disk_.load(device.image());
-  return done;
+  return true;
 }
 
 void Cluster::start(unsigned node) {
@@ -157,12 +164,20 @@ void Cluster::power_cut(CutMode mode) {
   note_progress();
 }
 
+bool Cluster::disk_gave_reason(Life life) const {
+  const DiskErrors::Counts& errors = errors_of(life);
+  return errors.flushes > 0 || errors.reads >= SteadyDevice::kReadAttempts ||
+         errors.writes >= SteadyDevice::kWriteAttempts;
+}
+
 void Cluster::reap(TimeNs comes_back_ns) {
   for (unsigned node = 0; node < plan_.nodes; ++node) {
     NodeLife* life = lives_[node].get();
     if (life == nullptr) continue;
     OracleBoard& board = world_.board();
-    if (life->failed()) {
+    const bool has_reason = disk_gave_reason(life->number());
+    if (life->failed()) board.ran("mount");
+    if (life->failed() && !has_reason) {
       board.fail("mount", fmt::format("node{} (life {}) went out of service: {}", node,
                                       life->number(), life->why()));
     }
@@ -170,14 +185,18 @@ void Cluster::reap(TimeNs comes_back_ns) {
       case NodeLife::State::starting:
       case NodeLife::State::serving:
       case NodeLife::State::leaving:
-        continue;
+        if (!life->failed()) continue;
+        // It answers nothing but errors: its operator starts it anew.
+        ++out_of_service_;
+        break;
       case NodeLife::State::refused:
-        if (!may_try_again(life->start_error())) {
+        if (!may_try_again(life->start_error()) && !has_reason) {
           board.fail("start", fmt::format("node{} (life {}): {}: {}", node, life->number(),
                                           to_string(life->start_error()), life->why()));
         }
         break;
       case NodeLife::State::not_left:
+        if (has_reason) break;
         board.fail("unmount",
                    fmt::format("node{} (life {}): {}", node, life->number(), life->why()));
         break;

@@ -82,6 +82,10 @@ class Cluster {
   // What survived of each dead life, from an image that nobody writes to any more.
   void resolve_all(const Image& image);
   std::uint64_t deaths() const { return deaths_; }
+  // Lives that a failing disk put out of service.
+  std::uint64_t out_of_service() const { return out_of_service_; }
+  // As the volume was made. Requires: format() succeeded.
+  const format::Superblock& superblock() const { return superblock_; }
 
  private:
   struct Past {
@@ -96,6 +100,11 @@ class Cluster {
   void end(unsigned node, bool left);
   // The life that ran as `victim`; nullptr: none.
   Past* past_of(Incarnation victim, const HostId& host);
+  const DiskErrors::Counts& errors_of(Life life) const {
+    return disk_.errors_of(*past_.at(life).path);
+  }
+  // The disk failed so much that the mount may give up.
+  bool disk_gave_reason(Life life) const;
   void resolve(Life life, Past& past, const std::map<Rid, format::Member>& members);
   void resolve_confirmed();
 
@@ -113,6 +122,8 @@ class Cluster {
   Life next_life_ = 1;
   TimeNs progress_ns_ = 0;
   std::uint64_t deaths_ = 0;
+  std::uint64_t out_of_service_ = 0;
+  format::Superblock superblock_;
 };
 
 }  // namespace scoutfs::sim

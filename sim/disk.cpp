@@ -25,6 +25,8 @@ struct SharedDisk::Write {
   std::uint64_t submission = 0;  // an event of an earlier one is void
   bool at_host = false;          // in the queue of a node that stands still
   std::optional<Done> done;
+  bool failed = false;    // its sender will be told so
+  bool in_doubt = false;  // no flush covers it any more
 };
 
 struct DiskPath {
@@ -36,6 +38,7 @@ struct DiskPath {
   bool confirmed = false;
   bool settling = false;                  // drained; the fence is being remembered
   std::vector<SharedDisk::Done> fencing;  // who waits for the fence
+  DiskErrors::Counts errors;
   std::vector<std::shared_ptr<SharedDisk::Write>> in_flight;
 };
 
@@ -46,6 +49,7 @@ SharedDisk::SharedDisk(EventQueue& events, Trace& trace, OracleBoard& board, Sim
       board_(board),
       random_(random),
       options_(options),
+      errors_(SimRandom(random.next(), Stream::disk_errors), options.errors),
       current_(options.block_count),
       durable_(options.block_count) {}
 
@@ -83,14 +87,19 @@ void SharedDisk::read(const std::shared_ptr<DiskPath>& path, BlockNo first, std:
                       const ReadDone& done) {
   SCOUTFS_ASSERT(first.value + count <= options_.block_count);
   const Times times = draw_times(*path);
-  const bool fails = random_.chance(options_.read_errors, 1'000'000);
+  const bool fails = errors_.read_fails(path->node, {first, count});
   events_.at(times.ends_ns, [this, path, first, count, done, fails] {
     if (path->dropped) return;
     trace_.event(events_.now_ns(), path->node, EventKind::disk_read, first.value);
     const std::optional<Errc> wrong = broken(*path);
     if (wrong == Errc::fenced) ++refused_;
     if (wrong.has_value()) return done.set(fail(*wrong));
-    if (fails) return done.set(fail(Errc::io_error));
+    if (fails) {
+      ++path->errors.reads;
+      trace_.line(events_.now_ns(), path->node, "reading {} blocks at {} fails", count,
+                  first.value);
+      return done.set(fail(Errc::io_error));
+    }
     Blocks blocks;
     blocks.reserve(count);
     for (std::uint64_t i = 0; i < count; ++i) blocks.push_back(current_.block(first.value + i));
@@ -122,10 +131,6 @@ void SharedDisk::write(const std::shared_ptr<DiskPath>& path, BlockNo first,
                checksum64(as_text(data), first.value));
   trace_.line(events_.now_ns(), path->node, "writes {} blocks at {}{}", count, first.value,
               durability == Durability::on_completion ? ", durably" : "");
-  if (random_.chance(options_.write_errors, 1'000'000)) {
-    events_.at(draw_times(*path).ends_ns, [done] { done.set(fail(Errc::io_error)); });
-    return;
-  }
   auto write = std::make_shared<Write>();
   write->path = path;
   write->first = first.value;
@@ -156,6 +161,7 @@ void SharedDisk::submit(const std::shared_ptr<Write>& write) {
   }
   const std::uint64_t submission = ++write->submission;
   cut_into_pieces(*write, write->blocks.size(), times);
+  write->failed = draw_failure(*write);
   path.in_flight.push_back(write);
   for (std::size_t i = 0; i < write->pieces.size(); ++i) {
     const std::uint64_t generation = write->pieces[i].generation;
@@ -168,10 +174,35 @@ void SharedDisk::submit(const std::shared_ptr<Write>& write) {
 void SharedDisk::end(const std::shared_ptr<Write>& write, std::uint64_t submission) {
   const DiskPath& path = *write->path;
   if (path.dropped || path.lost || write->submission != submission) return;
+  if (write->failed) return end_failed(write);
   complete(write);
   // A fence waited for it; who sent it is told of the fence all the same.
   if (path.fenced) return write->done->set(fail(Errc::fenced));
   write->done->set(Result<void>{});
+}
+
+void SharedDisk::end_failed(const std::shared_ptr<Write>& write) {
+  DiskPath& path = *write->path;
+  ++path.errors.writes;
+  trace_.line(events_.now_ns(), path.node, "writing {} blocks at {} fails",
+              write->blocks.size(), write->first);
+  std::erase(path.in_flight, write);
+  settle_fence(write->path);
+  write->done->set(fail(path.fenced ? Errc::fenced : Errc::io_error));
+}
+
+bool SharedDisk::draw_failure(Write& write) {
+  if (!errors_.write_fails(write.path->node, {BlockNo{write.first}, write.blocks.size()})) {
+    return false;
+  }
+  for (Write::Piece& piece : write.pieces) {
+    if (random_.chance(1, 2)) piece.state = Write::State::dropped;
+  }
+  return true;
+}
+
+const DiskErrors::Counts& SharedDisk::errors_of(const DiskPath& path) const {
+  return path.errors;
 }
 
 void SharedDisk::land(const std::shared_ptr<Write>& write, std::size_t number,
@@ -220,23 +251,32 @@ void SharedDisk::flush(const std::shared_ptr<DiskPath>& path, const Done& done) 
   const Times times = draw_times(*path);
   // It covers what had completed when it began.
   const std::uint64_t covered = completions_;
-  const bool fails = random_.chance(options_.write_errors, 1'000'000);
+  const bool fails = errors_.flush_fails(path->node);
   events_.at(times.ends_ns, [this, path, covered, done, fails] {
     if (path->dropped) return;
     trace_.event(events_.now_ns(), path->node, EventKind::disk_flush, covered);
     const std::optional<Errc> wrong = broken(*path);
     if (wrong == Errc::fenced) ++refused_;
     if (wrong.has_value()) return done.set(fail(*wrong));
-    trace_.line(events_.now_ns(), path->node, "flushed");
-    if (fails) return done.set(fail(Errc::io_error));
+    const auto covers = [covered](const Write& write) {
+      return write.completion != 0 && write.completion <= covered && !write.in_doubt;
+    };
+    if (fails) {
+      ++path->errors.flushes;
+      trace_.line(events_.now_ns(), path->node, "the flush fails");
+      for (auto& [block, versions] : versions_) {
+        for (Version& version : versions) {
+          if (version.write->path == path && covers(*version.write))
+            version.write->in_doubt = true;
+        }
+      }
+      return done.set(fail(Errc::io_error));
+    }
     std::vector<std::uint64_t> blocks;
     blocks.reserve(versions_.size());
     for (const auto& [block, versions] : versions_) blocks.push_back(block);
-    for (const std::uint64_t block : blocks) {
-      settle(block, [covered](const Write& write) {
-        return write.completion != 0 && write.completion <= covered;
-      });
-    }
+    for (const std::uint64_t block : blocks) settle(block, covers);
+    trace_.line(events_.now_ns(), path->node, "flushed");
     done.set(Result<void>{});
   });
 }

@@ -6,6 +6,10 @@
 // power cut keeps, of each block, its durable bytes or any version that was not durable yet,
 // and may mix them at sectors of 512 bytes.
 //
+// A request may fail (disk_errors.hpp). Of a write that fails each piece lands or does not; no
+// flush covers it. A flush that fails leaves everything of its path that had completed and was
+// not durable in doubt for good: no later flush covers that either.
+//
 // A path is one incarnation's way to the array. When the process dies its requests live on:
 // each piece of a write in flight lands in time, lands late, or never. A node that stands still
 // keeps some of its requests in its own queue and sends them when it wakes.
@@ -25,6 +29,7 @@
 
 #include "engine/async/sync.hpp"
 #include "engine/env/block_device.hpp"
+#include "sim/disk_errors.hpp"
 #include "sim/event_queue.hpp"
 #include "sim/image.hpp"
 #include "sim/oracle_board.hpp"
@@ -44,9 +49,7 @@ struct DiskOptions {
   std::uint64_t slow_per_1000 = 5;
   TimeNs slow_ns = 100 * kMillisecond;
   TimeNs late_write_ns = 3 * kSecond;  // how late a dead node's write may land
-  // Out of a million requests.
-  std::uint64_t read_errors = 0;
-  std::uint64_t write_errors = 0;
+  ErrorRates errors;
 };
 
 // What a power cut does to what was not durable.
@@ -106,6 +109,9 @@ class SharedDisk {
   // What a reader sees now; what a power cut that keeps nothing leaves.
   const Image& image() const { return current_; }
   const Image& durable_image() const { return durable_; }
+  DiskErrors& errors() { return errors_; }
+  // How often requests of this path failed.
+  const DiskErrors::Counts& errors_of(const DiskPath& path) const;
   // Told when a write that asked for it has become durable, before its writer is.
   void set_on_durable(std::function<void(BlockNo first)> callback) {
     on_durable_ = std::move(callback);
@@ -133,12 +139,15 @@ class SharedDisk {
   void submit(const std::shared_ptr<Write>& write);
   void arrive(const std::shared_ptr<Write>& write);
   void end(const std::shared_ptr<Write>& write, std::uint64_t submission);
+  void end_failed(const std::shared_ptr<Write>& write);
   // Each piece in flight lands in time, late by up to `late_ns`, or never.
   void leave_to_chance(const std::shared_ptr<Write>& write, TimeNs late_ns);
   void settle_fence(const std::shared_ptr<DiskPath>& path);
   void cut_into_pieces(Write& write, std::uint64_t count, Times times);
   void land(const std::shared_ptr<Write>& write, std::size_t piece, std::uint64_t generation);
   void complete(const std::shared_ptr<Write>& write);
+  // Draws that it fails, and which of its pieces land all the same.
+  bool draw_failure(Write& write);
   void finish_if_dead(const std::shared_ptr<Write>& write);
   // Makes durable the newest version of the block that `covers` says yes to, and drops the
   // older.
@@ -151,6 +160,7 @@ class SharedDisk {
   OracleBoard& board_;
   SimRandom random_;
   DiskOptions options_;
+  DiskErrors errors_;
   Image current_;
   Image durable_;
   std::map<std::uint64_t, std::vector<Version>> versions_;  // not durable, in landing order

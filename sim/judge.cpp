@@ -179,6 +179,12 @@ void Judge::judge_answer(Call& call, const Outcome& outcome) {
   trace_.event(events_.now_ns(), call.node_, EventKind::operation, mix(code, outcome.number));
   trace_.line(events_.now_ns(), call.node_, "{} answers {}", describe(call.op_),
               outcome.error.has_value() ? to_string(*outcome.error) : "success");
+  if (outcome.error == Errc::io_error) {
+    board_.ran("eio");
+    if (!disk_failed_(call.life_)) {
+      return fail(call, "eio", "an I/O error, although the disk failed nothing");
+    }
+  }
   if (outcome.error == Errc::corrupt) return fail(call, "answer", "found corruption");
   if (!call.expected_.has_value()) {
     if (outcome.error.has_value() && is_environment(*outcome.error)) return;

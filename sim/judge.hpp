@@ -9,6 +9,7 @@
 #pragma once
 
 #include <cstdint>
+#include <functional>
 #include <map>
 #include <optional>
 #include <string>
@@ -82,6 +83,11 @@ class Judge {
   std::uint64_t lost() const { return lost_; }  // operations that a crash took back
   // Answers by kind, failures included.
   const std::map<OpKind, std::uint64_t>& answers_by_kind() const { return answers_by_kind_; }
+  // Says whether the disk failed a request of that life: then, and only then, an operation may
+  // fail with io_error.
+  void set_disk_failed(std::function<bool(Life)> disk_failed) {
+    disk_failed_ = std::move(disk_failed);
+  }
   // True: there is so little space that running out of it is no failure.
   void set_space_is_tight(bool tight) { space_is_tight_ = tight; }
 
@@ -125,6 +131,7 @@ class Judge {
   std::uint64_t lost_ = 0;
   std::map<OpKind, std::uint64_t> answers_by_kind_;
   bool space_is_tight_ = false;
+  std::function<bool(Life)> disk_failed_ = [](Life) { return false; };
 };
 
 }  // namespace scoutfs::sim

@@ -43,6 +43,26 @@ struct PlannedFault {
   CutMode cut = CutMode::keeps_all;
 };
 
+// A part of the volume, as its superblock lays it out.
+enum class Region : std::uint8_t {
+  everything,
+  superblocks,
+  quorum,
+  journal,
+  server_area,
+  space
+};
+Extent extent_of(Region region, const format::Superblock& superblock);
+
+struct PlannedTrouble {
+  Trouble trouble;  // where: all of the region, or what is drawn of it when it begins
+  Region region{};
+  std::uint64_t position_per_1000 = 0;  // of the part of the region; blocks 0: all of it
+  std::uint64_t blocks = 0;
+  std::uint64_t at_operation = 0;
+  TimeNs lasts_ns = 0;
+};
+
 // What the caller of a run decides; 0 lets the seed decide.
 struct RunConfig {
   std::uint64_t seed = 1;
@@ -64,11 +84,13 @@ struct Plan {
   NetworkOptions network;
   std::vector<ClockShape> clocks;
   std::array<std::uint32_t, kOpKinds> weights{};
-  std::vector<PlannedFault> faults;   // by at_operation
-  std::uint64_t names = 6;            // of each directory
-  std::uint64_t file_bytes = 20'000;  // offsets go up to it
-  std::uint64_t write_bytes = 9'000;  // of one write, at most
-  std::uint64_t value_bytes = 200;    // of an attribute, at most
+  std::vector<PlannedFault> faults;      // by at_operation
+  bool disk_fails = false;               // now and then, and as the troubles say
+  std::vector<PlannedTrouble> troubles;  // by at_operation
+  std::uint64_t names = 6;               // of each directory
+  std::uint64_t file_bytes = 20'000;     // offsets go up to it
+  std::uint64_t write_bytes = 9'000;     // of one write, at most
+  std::uint64_t value_bytes = 200;       // of an attribute, at most
   TimeNs think_ns = 5 * kMillisecond;
   bool ends_with_power_cut = false;
   FenceLevel fence_level = FenceLevel::host;
@@ -77,5 +99,7 @@ struct Plan {
 };
 
 Plan make_plan(const RunConfig& config);
+// Errors of the disk: in some seeds, from a stream of its own (plan_disk_errors.cpp).
+void draw_disk_errors(Plan& plan);
 
 }  // namespace scoutfs::sim

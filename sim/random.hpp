@@ -25,6 +25,8 @@ enum class Stream : std::uint64_t {
   follower,
   test,
   kernel,
+  disk_errors,
+  device_plan,
 };
 
 class SimRandom final : public Random {

@@ -20,9 +20,9 @@ constexpr TimeNs kComesBack = 300 * kMillisecond;  // a node that left, or could
 constexpr TimeNs kSettles = 5 * kSecond;           // beside some rounds of the scan for orphans
 constexpr std::uint64_t kStepsMax = 20'000'000;
 
-constexpr const char* kOracles[] = {"answer", "check", "crash", "fence",   "format",
-                                    "image",  "index", "mount", "spin",    "start",
-                                    "space",  "stuck", "tree",  "unmount", "witness"};
+constexpr const char* kOracles[] = {"answer", "check", "crash",   "eio",    "fence", "format",
+                                    "image",  "index", "mount",   "space",  "spin",  "start",
+                                    "stuck",  "tree",  "unmount", "witness"};
 
 class Run {
  public:
@@ -63,6 +63,9 @@ class Run {
     verdict.operations = cluster_.judge().answers();
     verdict.lost_operations = cluster_.judge().lost();
     verdict.faults = faults_;
+    if (cluster_.out_of_service() > 0) {
+      verdict.faults["out-of-service"] = cluster_.out_of_service();
+    }
     verdict.deaths = cluster_.deaths();
     verdict.late_writes = cluster_.disk().late_writes();
     verdict.messages = cluster_.network().messages();
@@ -103,6 +106,7 @@ class Run {
     while (true) {
       if (!step(kComesBack)) return false;
       inject_due_faults();
+      begin_due_troubles();
       const bool all_called = cluster_.workload().taken() >= plan_.operations;
       const bool all_injected = next_fault_ == plan_.faults.size();
       if (all_called && all_injected && cluster_.all_serving() && !cluster_.busy()) return true;
@@ -118,6 +122,31 @@ class Run {
     due_step_.reset();
     ++next_fault_;
     inject(fault);
+  }
+
+  void begin_due_troubles() {
+    while (next_trouble_ < plan_.troubles.size() &&
+           cluster_.workload().taken() >= plan_.troubles[next_trouble_].at_operation) {
+      const PlannedTrouble& planned = plan_.troubles[next_trouble_++];
+      Trouble trouble = planned.trouble;
+      trouble.where = extent_of(planned.region, cluster_.superblock());
+      if (planned.blocks != 0) {
+        const std::uint64_t offset = trouble.where.count * planned.position_per_1000 / 1000;
+        trouble.where.start = BlockNo{trouble.where.start.value + offset};
+        trouble.where.count = std::min(planned.blocks, trouble.where.count - offset);
+      }
+      ++faults_["disk-errors"];
+      const std::uint64_t number = cluster_.disk().errors().begin(trouble);
+      world_.trace().line(
+          world_.now_ns(), kWorld, "fault: {}{}{} of {}+{} fail for node {} for {} ms",
+          trouble.reads ? "reads " : "", trouble.writes ? "writes " : "",
+          trouble.flushes ? "flushes " : "", trouble.where.start.value, trouble.where.count,
+          static_cast<int>(trouble.node), planned.lasts_ns / kMillisecond);
+      world_.events().after(planned.lasts_ns, [this, number] {
+        cluster_.disk().errors().end(number);
+        cluster_.note_progress();
+      });
+    }
   }
 
   void kill_all(const PlannedFault& fault) {
@@ -199,8 +228,14 @@ class Run {
   // Everything is quiet: what was put off gets done, and every node reads everything.
   bool settle() {
     cluster_.network().unblock_all();
+    cluster_.disk().errors().heal();
+    // What the disk put out of service comes back before.
+    const bool served = cluster_.all_serving();
     const TimeNs scans_ns = plan_.scans_orphans ? 4 * plan_.mount.fs.orphan_scan_ns : 0;
     if (!run_for(kSettles + scans_ns)) return false;
+    while (served && !cluster_.all_serving()) {
+      if (!step(kComesBack)) return false;
+    }
     for (unsigned node = 0; node < plan_.nodes; ++node) {
       if (!cluster_.all_serving()) return true;
       NodeLife& life = *cluster_.life(node);
@@ -263,6 +298,7 @@ class Run {
   Cluster cluster_;
   std::uint64_t steps_ = 0;
   std::size_t next_fault_ = 0;
+  std::size_t next_trouble_ = 0;
   std::optional<std::uint64_t> due_step_;
   std::map<std::string, std::uint64_t> faults_;
 };

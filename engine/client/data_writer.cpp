@@ -9,7 +9,6 @@ namespace scoutfs::client {
 namespace {
 constexpr std::uint64_t kFlushBlocks = 256;    // waiting blocks that are worth a request
 constexpr std::uint64_t kRequestBlocks = 256;  // of one device write
-constexpr int kAttemptsMax = 4;
 }  // namespace
 
 DataWriter::DataWriter(Env env, std::function<void(Error)> on_failed)
@@ -98,19 +97,14 @@ DataWriter::Run DataWriter::take_run() {
 Task<void> DataWriter::send(Run run) {
   const std::string_view all = *run.bytes;
   const std::string_view view = all.substr(run.offset, run.count * kBlockSize);
-  for (int attempt = 1;; ++attempt) {
-    const Result<void> written =
-        co_await env_.device.write(run.first, as_bytes(view), Durability::after_flush);
-    if (written.has_value()) break;
-    env_.log.warn("writing {} data blocks at {} failed: {}", run.count, run.first.value,
-                  to_string(written.error().code));
-    if (attempt == kAttemptsMax || written.error().code != Errc::io_error) {
-      failed_ = true;
-      on_failed_(written.error());
-      progress_.wake_all();
-      co_return;
-    }
-    co_await Sleep(env_.scheduler, 100 * kMillisecond);
+  const Result<void> written =
+      co_await env_.device.write(run.first, as_bytes(view), Durability::after_flush);
+  if (!written.has_value()) {
+    // The operation was answered long ago: no transaction with this block may be recorded.
+    failed_ = true;
+    on_failed_(written.error());
+    progress_.wake_all();
+    co_return;
   }
   finish(run.first, run.count);
 }

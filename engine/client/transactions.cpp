@@ -16,7 +16,6 @@ constexpr std::size_t kSpaceRunsMax = 512;
 constexpr std::uint64_t kDeleteReserve = 32;  // blocks
 constexpr std::uint64_t kSegmentExtentMin =
     8;  // blocks: a run shorter than this holds no segment
-constexpr int kWriteAttemptsMax = 4;
 
 // More than the segments of so many bytes of items can take.
 std::uint64_t worst_blocks(std::uint64_t item_bytes, std::uint64_t segment_size_max) {
@@ -286,17 +285,13 @@ void Transactions::freeze() {
 // ---- Commit ----
 
 Task<void> Transactions::commit(std::shared_ptr<TransactionState> txn) {
-  for (int attempt = 1;; ++attempt) {
-    const Result<void> written = co_await write_out(*txn);
-    if (written.has_value()) break;
-    if (failed_.has_value()) co_return;
-    env_.log.warn("writing transaction {} failed: {}", txn->number.value,
-                  to_string(written.error().code));
-    if (attempt == kWriteAttemptsMax || written.error().code != Errc::io_error) {
-      hooks_.on_failed(written.error());
-      co_return;
-    }
-    co_await Sleep(env_.scheduler, 200 * kMillisecond, &cancellation_);
+  const Result<void> written = co_await write_out(*txn);
+  if (failed_.has_value()) co_return;
+  if (!written.has_value()) {
+    env_.log.error("writing transaction {} failed: {}", txn->number.value,
+                   to_string(written.error().code));
+    hooks_.on_failed(written.error());
+    co_return;
   }
   while (sent_.next() != txn->number && !failed_.has_value()) co_await progress_.wait();
   if (failed_.has_value()) co_return;
@@ -365,30 +360,20 @@ Task<Result<lsm::SegmentRef>> Transactions::place_segment(std::uint64_t blocks) 
 
 Task<Result<void>> Transactions::build_segments(TransactionState& txn,
                                                 std::vector<lsm::SegmentImage>& images) {
-  // A retry builds the same segments again, in the space that the first attempt took.
-  const bool again = txn.segments_built;
-  std::size_t index = 0;
   auto item = txn.items.map().begin();
   while (item != txn.items.map().end()) {
     const std::uint64_t longest =
         std::max(pool_.segments.longest().count, pool_.data.longest().count) * kBlockSize;
     std::uint64_t size_max = std::min<std::uint64_t>(options_.segment_size_max, longest);
-    if (again) size_max = txn.segments.at(index).ref.where.count * kBlockSize;
-    if (size_max < kSegmentExtentMin * kBlockSize && !again) {
+    if (size_max < kSegmentExtentMin * kBlockSize) {
       size_max = std::min<std::uint64_t>(options_.segment_size_max, 64 * kBlockSize);
     }
     lsm::SegmentBuilder builder({.size_max = size_max});
     while (item != txn.items.map().end() && builder.add(item->first, item->second)) ++item;
     const std::uint64_t blocks = builder.finish();
-    lsm::SegmentRef ref;
-    if (again) {
-      ref = txn.segments[index].ref;
-    } else {
-      SCOUTFS_CO_TRY(ref, co_await place_segment(blocks));
-    }
+    SCOUTFS_CO_TRY(const lsm::SegmentRef ref, co_await place_segment(blocks));
     images.push_back(std::move(builder).seal(options_.fsid, ref));
-    if (!again) txn.segments.push_back(images.back().info);
-    ++index;
+    txn.segments.push_back(images.back().info);
   }
   txn.segments_built = true;
   co_return Result<void>{};

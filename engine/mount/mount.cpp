@@ -5,6 +5,7 @@
 #include "engine/async/scope.hpp"
 #include "engine/client/store_impl.hpp"
 #include "engine/cluster/slot_keeper.hpp"
+#include "engine/env/steady_device.hpp"
 #include "engine/server/server.hpp"
 
 namespace scoutfs {
@@ -20,7 +21,15 @@ constexpr unsigned kUnmountSilences = 10;
 class Mount::Impl final : public client::LeaderFinder {
  public:
   Impl(Env env, MountOptions options)
-      : env_(env),
+      : device_(env.scheduler, env.device, env.log,
+                [this] { fail("the disk lost what it had cached"); }),
+        env_{.scheduler = env.scheduler,
+             .clock = env.clock,
+             .random = env.random,
+             .device = device_,
+             .network = env.network,
+             .fencing = env.fencing,
+             .log = env.log},
         options_(std::move(options)),
         changed_(env.scheduler),
         cancellation_(env.scheduler),
@@ -33,6 +42,7 @@ class Mount::Impl final : public client::LeaderFinder {
 
   Task<std::optional<Address>> find_leader(Cancellation* cancellation) override;
 
+  SteadyDevice device_;
   Env env_;
   MountOptions options_;
   std::string failure_;

@@ -23,9 +23,20 @@ Server::Session* Server::job_runner() {
       continue;
     // A session outlives its member's farewell by a moment.
     if (!state_->members().contains(rid) || session.jobs >= kJobsPerMember) continue;
+    // Its way to the disk may be bad; the others' may not.
+    if (env_.clock.now_ns() < session.jobs_held_until_ns) continue;
     if (best == nullptr || session.jobs < best->jobs) best = &session;
   }
   return best;
+}
+
+bool Server::compaction_stalled() const {
+  if (!jobs_.empty()) return false;
+  const TimeNs now_ns = env_.clock.now_ns();
+  if (now_ns < jobs_held_until_ns_) return true;
+  return std::any_of(sessions_.begin(), sessions_.end(), [now_ns](const auto& entry) {
+    return now_ns < entry.second.jobs_held_until_ns;
+  });
 }
 
 bool Server::start_one_job() {
@@ -44,6 +55,7 @@ bool Server::start_one_job() {
     picker_.release(id);
     jobs_held_until_ns_ = env_.clock.now_ns() + kAfterFailure;
     env_.log.warn("leader: no space for the output of a compaction");
+    changed_.wake_all();
     return false;
   }
   env_.log.debug("leader: compaction {} of {} segments to level {} goes to {:x}", id.value,
@@ -90,7 +102,9 @@ Task<void> Server::do_job_result(Rid rid, RequestId id, session::JobResult resul
     }
   } else {
     state_->abandon_job(result.job);
-    jobs_held_until_ns_ = env_.clock.now_ns() + kAfterFailure;
+    if (const auto session = sessions_.find(rid); session != sessions_.end()) {
+      session->second.jobs_held_until_ns = env_.clock.now_ns() + kAfterFailure;
+    }
   }
   jobs_.erase(found);
   picker_.release(result.job);

@@ -40,6 +40,7 @@ Task<Result<void>> Server::start() {
   };
   SCOUTFS_CO_CHECK(co_await tree_.load(visit));
   SCOUTFS_CO_CHECK(state_->finish_load());
+  tree_opened_ = true;
   SCOUTFS_CO_CHECK(co_await tree_.open(term_, self_));
   locks_.pause();
   for (const auto& [rid, member] : state_->members()) {
@@ -62,7 +63,9 @@ Task<Result<void>> Server::stop() {
   }
   co_await background_.drain();
   co_await handlers_.drain();
-  const Result<void> closed = co_await tree_.close();
+  // A tree that could not be read was never opened; one that failed still ends its tasks.
+  Result<void> closed;
+  if (tree_opened_) closed = co_await tree_.close();
   if (failed_) co_return fail(Errc::io_error);
   co_return closed;
 }
@@ -295,8 +298,9 @@ Task<void> Server::do_commit(Rid rid, RequestId id, session::Commit commit) {
   const auto must_wait = [&] {
     const auto member = state_->members().find(rid);
     if (stopping_ || failed_ || member == state_->members().end()) return false;
-    return picker_.level0_full(state_->manifest()) ||
-           commit.txn > member->second.recorded.next();
+    if (commit.txn > member->second.recorded.next()) return true;
+    // Level 0 may grow while nothing can be merged: a transaction may be what makes space.
+    return picker_.level0_full(state_->manifest()) && !compaction_stalled();
   };
   while (must_wait()) {
     compact_wake_.wake_all();

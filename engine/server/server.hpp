@@ -51,8 +51,9 @@ class Server {
   Task<Result<void>> start();
   // Serves one incoming connection until it ends.
   Task<void> serve(std::unique_ptr<Connection> connection);
-  // Ends all sessions, waits for what is running, writes the last checkpoint. After it returns,
-  // everything the server ever wrote has been answered. Errors: those of the device.
+  // Ends all sessions, waits for what is running, writes the last checkpoint; also after a
+  // start() that failed. After it returns, everything the server ever wrote has been answered.
+  // Errors: those of the device.
   Task<Result<void>> stop();
 
   Term term() const { return term_; }
@@ -87,7 +88,8 @@ class Server {
     Seq commit_asked;  // the newest CommitWanted sent
     Version oldest_list;
     std::map<Ino, bool> open_inodes;
-    std::uint64_t jobs = 0;  // running
+    std::uint64_t jobs = 0;         // running
+    TimeNs jobs_held_until_ns = 0;  // it failed one
   };
   struct RunningJob {
     lsm::Job job;
@@ -139,6 +141,8 @@ class Server {
   Task<void> commit_quietly();
   Task<void> offer_job(JobId id);
   bool start_one_job();
+  // Nothing is being merged, and nothing can be for a while.
+  bool compaction_stalled() const;
   Session* job_runner();
   void free_unreferenced();
   void beat_once();
@@ -163,11 +167,12 @@ class Server {
   // Without links, and open on some member: the last of them to close it is to delete it.
   std::set<Ino> unlinked_open_;
 
+  bool tree_opened_ = false;
   bool recovering_ = true;
   bool stopping_ = false;
   bool failed_ = false;
   std::string waits_for_;
-  TimeNs jobs_held_until_ns_ = 0;  // after a failed one
+  TimeNs jobs_held_until_ns_ = 0;  // there was no space for the output of one
   Mutex membership_;               // admissions and burials, one at a time
   WaitQueue changed_;  // recovery, bounds, back-pressure: re-check after each change
   WaitQueue compact_wake_;

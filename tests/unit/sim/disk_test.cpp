@@ -244,5 +244,62 @@ BOOST_AUTO_TEST_CASE(requests_in_flight_together_complete_out_of_order) {
   BOOST_TEST(reordered);
 }
 
+BOOST_AUTO_TEST_CASE(what_a_failed_write_leaves_is_old_or_new_and_never_durable) {
+  bool old_stays = false, new_lands = false;
+  for (std::uint64_t seed = 1; seed <= 30; ++seed) {
+    Array array(seed);
+    array.disk.errors().begin({.where = {BlockNo{7}, 1}, .writes = true});
+    array.write(7, block_of('a'), Durability::on_completion);
+    array.write(8, block_of('b'));
+    array.run();
+    BOOST_TEST(array.completed == 1);
+    BOOST_TEST(array.disk.errors_of(*array.path).writes == 1U);
+    const bool landed = array.at(7) == block_of('a');
+    BOOST_TEST((landed || array.at(7) == block_of('\0')));
+    old_stays = old_stays || !landed;
+    new_lands = new_lands || landed;
+    array.flush();
+    array.run();
+    array.cut(CutMode::keeps_none);
+    BOOST_TEST(array.at(7) == block_of('\0'));
+    BOOST_TEST(array.at(8) == block_of('b'));
+  }
+  BOOST_TEST(old_stays);
+  BOOST_TEST(new_lands);
+}
+
+BOOST_AUTO_TEST_CASE(no_later_flush_covers_what_a_failed_one_left_in_doubt) {
+  Array array;
+  array.write(7, block_of('a'));
+  array.run();
+  const std::uint64_t trouble =
+      array.disk.errors().begin({.node = 0, .where = {}, .flushes = true});
+  array.flush();
+  array.run();
+  array.disk.errors().end(trouble);
+  array.write(8, block_of('b'));
+  array.run();
+  array.flush();
+  array.run();
+  BOOST_TEST(array.completed == 3);
+  array.cut(CutMode::keeps_none);
+  BOOST_TEST(array.at(7) == block_of('\0'));
+  BOOST_TEST(array.at(8) == block_of('b'));
+}
+
+BOOST_AUTO_TEST_CASE(a_trouble_hits_its_node_its_blocks_and_its_kind_of_request_alone) {
+  DiskErrors errors(SimRandom(1, Stream::test), {});
+  const std::uint64_t number =
+      errors.begin({.node = 1, .where = {BlockNo{10}, 5}, .reads = true});
+  BOOST_TEST(errors.read_fails(1, {BlockNo{14}, 1}));
+  BOOST_TEST(errors.read_fails(1, {BlockNo{0}, 11}));
+  BOOST_TEST(!errors.read_fails(1, {BlockNo{15}, 1}));
+  BOOST_TEST(!errors.read_fails(0, {BlockNo{14}, 1}));
+  BOOST_TEST(!errors.write_fails(1, {BlockNo{14}, 1}));
+  BOOST_TEST(!errors.flush_fails(1));
+  errors.end(number);
+  BOOST_TEST(!errors.read_fails(1, {BlockNo{14}, 1}));
+}
+
 }  // namespace
 }  // namespace scoutfs::sim

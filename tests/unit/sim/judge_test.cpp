@@ -199,5 +199,30 @@ BOOST_AUTO_TEST_CASE(a_seek_may_say_less_than_is_known_but_nothing_false) {
   BOOST_TEST(court.oracle() == "answer");
 }
 
+BOOST_AUTO_TEST_CASE(an_io_error_needs_a_disk_that_failed_something) {
+  for (const bool disk_failed : {false, true}) {
+    Court court;
+    court.judge.set_disk_failed([disk_failed](Life life) { return disk_failed && life == 1; });
+    Operation op;
+    op.kind = OpKind::getattr;
+    op.ino = kRootIno;
+    Judge::Call call(court.judge, 1, 0, op);
+    call.finish(Court::failed(Errc::io_error));
+    BOOST_TEST(court.oracle() == (disk_failed ? "" : "eio"));
+  }
+}
+
+BOOST_AUTO_TEST_CASE(an_operation_that_took_effect_does_not_fail_with_an_io_error) {
+  Court court;
+  court.judge.set_disk_failed([](Life) { return true; });
+  Operation op;
+  op.kind = OpKind::create;
+  op.ino = kRootIno;
+  op.name = "a";
+  op.mode = kFile;
+  court.call(1, op, TxnNo{1}, Court::failed(Errc::io_error));
+  BOOST_TEST(court.oracle() == "answer");
+}
+
 }  // namespace
 }  // namespace scoutfs::sim
