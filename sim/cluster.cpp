@@ -53,6 +53,7 @@ Cluster::Cluster(const Plan& plan, World& world)
   }
   lives_.resize(plan_.nodes);
   judge_.set_disk_failed([this](Life life) { return errors_of(life).any(); });
+  judge_.set_was_full([this](TimeNs since_ns) { return full_ns_ >= since_ns; });
   disk_.set_on_durable([this](BlockNo) { resolve_confirmed(); });
 }
 
@@ -214,6 +215,13 @@ std::optional<unsigned> Cluster::leader() const {
     if (lives_[node] != nullptr && lives_[node]->mount().status().leader) return node;
   }
   return std::nullopt;
+}
+
+void Cluster::look_at_space() {
+  const std::optional<unsigned> node = leader();
+  if (!node.has_value()) return;
+  const MountStatus status = lives_[*node]->mount().status();
+  if (status.free_blocks <= status.reserved_blocks) full_ns_ = world_.now_ns();
 }
 
 bool Cluster::all_serving() const {

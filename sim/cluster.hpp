@@ -56,6 +56,8 @@ class Cluster {
   std::optional<unsigned> leader() const;
   bool all_serving() const;
   bool any_alive() const;
+  // Remembers how much the leader has free. Call after every step of a nearly full volume.
+  void look_at_space();
   // Work of the workers that is not finished.
   bool busy() const;
 
@@ -123,6 +125,8 @@ class Cluster {
   TimeNs progress_ns_ = 0;
   std::uint64_t deaths_ = 0;
   std::uint64_t out_of_service_ = 0;
+  // When the leader last had no more free than its reserve.
+  std::optional<TimeNs> full_ns_;
   format::Superblock superblock_;
 };
 

@@ -27,8 +27,9 @@ bool contains(const std::vector<Errc>& errors, Errc error) {
   return std::ranges::find(errors, error) != errors.end();
 }
 
-bool takes_space(OpKind kind) {
-  switch (kind) {
+// Deleting works on a full volume.
+bool takes_space(const Operation& op) {
+  switch (op.kind) {
     case OpKind::lookup:
     case OpKind::getattr:
     case OpKind::readlink:
@@ -40,7 +41,10 @@ bool takes_space(OpKind kind) {
     case OpKind::list_xattrs:
     case OpKind::unlink:
     case OpKind::rmdir:
+    case OpKind::remove_xattr:
       return false;
+    case OpKind::truncate:
+      return op.length != 0;
     default:
       return true;
   }
@@ -103,7 +107,12 @@ Judge::Judge(const EventQueue& events, Trace& trace, OracleBoard& board,
 }
 
 Judge::Call::Call(Judge& judge, Life life, unsigned node, Operation op)
-    : judge_(judge), number_(++judge.calls_), life_(life), node_(node), op_(std::move(op)) {
+    : judge_(judge),
+      number_(++judge.calls_),
+      life_(life),
+      node_(node),
+      op_(std::move(op)),
+      called_ns_(judge.events_.now_ns()) {
   judge_.in_progress_[number_] = fmt::format("node{} {}", node, describe(op_));
   const auto newest = judge_.newest_txn_.find(life);
   if (newest != judge_.newest_txn_.end()) synced_up_to_ = newest->second;
@@ -188,8 +197,12 @@ void Judge::judge_answer(Call& call, const Outcome& outcome) {
   if (outcome.error == Errc::corrupt) return fail(call, "answer", "found corruption");
   if (!call.expected_.has_value()) {
     if (outcome.error.has_value() && is_environment(*outcome.error)) return;
-    if (outcome.error == Errc::no_space && takes_space(call.op_.kind)) {
-      if (!space_is_tight_) fail(call, "space", "no space, although there is plenty");
+    if (outcome.error == Errc::no_space) {
+      board_.ran("space");
+      if (!takes_space(call.op_)) return fail(call, "space", "no space to make some");
+      if (!was_full_(call.called_ns_)) {
+        fail(call, "space", "no space, although there is plenty");
+      }
       return;
     }
     if (call.op_.kind == OpKind::sync) {

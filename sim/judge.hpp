@@ -51,6 +51,7 @@ class Judge {
     Life life_;
     unsigned node_;
     Operation op_;
+    TimeNs called_ns_;
     ModelIds ids_;
     std::optional<Expected> expected_;
     bool may_be_gone_ = false;  // not_found is right, too
@@ -88,8 +89,11 @@ class Judge {
   void set_disk_failed(std::function<bool(Life)> disk_failed) {
     disk_failed_ = std::move(disk_failed);
   }
-  // True: there is so little space that running out of it is no failure.
-  void set_space_is_tight(bool tight) { space_is_tight_ = tight; }
+  // Says whether at some time since then the leader had no more free than its reserve: then,
+  // and only then, an operation that takes space may fail with no_space.
+  void set_was_full(std::function<bool(TimeNs since_ns)> was_full) {
+    was_full_ = std::move(was_full);
+  }
 
  private:
   struct Record {
@@ -130,7 +134,7 @@ class Judge {
   std::uint64_t answers_ = 0;
   std::uint64_t lost_ = 0;
   std::map<OpKind, std::uint64_t> answers_by_kind_;
-  bool space_is_tight_ = false;
+  std::function<bool(TimeNs)> was_full_ = [](TimeNs) { return false; };
   std::function<bool(Life)> disk_failed_ = [](Life) { return false; };
 };
 

@@ -57,6 +57,10 @@ class NodeLife {
   // Reads the whole tree and both indexes, and has everything judged. busy() until that is
   // done. Requires: serving and not busy.
   void read_everything() { workers_.spawn(read_all(this)); }
+  // Deletes the whole tree; then, later, allocates so many bytes at once and deletes that. What
+  // is found wrong is told to the board. busy() until that is done.
+  void delete_everything() { workers_.spawn(delete_all(this)); }
+  void fill_again(std::uint64_t bytes) { workers_.spawn(fill(this, bytes)); }
 
   Life number() const { return number_; }
   State state() const { return state_; }
@@ -76,6 +80,8 @@ class NodeLife {
   static Task<void> work(NodeLife* self, unsigned worker);
   static Task<void> follow(NodeLife* self, format::IndexType index);
   static Task<void> read_all(NodeLife* self);
+  static Task<void> delete_all(NodeLife* self);
+  static Task<void> fill(NodeLife* self, std::uint64_t bytes);
   Task<Outcome> judged(Operation op);
   Task<void> judged_only(Operation op);
   Task<void> compare_index(format::IndexType index, std::map<Ino, Seq> want);

@@ -196,6 +196,7 @@ Plan make_plan(const RunConfig& config) {
   draw_weights(plan, random);
   draw_mount(plan, random);
   draw_world(plan, random);
+  draw_full_volume(plan);
   if (config.faults) draw_faults(plan, random);
   if (config.faults) draw_disk_errors(plan);
   // What a node knows of unlinked files dies with it, and what the leader knows with its term; a

@@ -93,12 +93,15 @@ struct Plan {
   std::uint64_t value_bytes = 200;       // of an attribute, at most
   TimeNs think_ns = 5 * kMillisecond;
   bool ends_with_power_cut = false;
+  bool full_volume = false;  // it is emptied at the end
   FenceLevel fence_level = FenceLevel::host;
   bool fencing_knows_all_hosts =
       false;  // otherwise each host can tell of its own processes only
 };
 
 Plan make_plan(const RunConfig& config);
+// Little space and much that is written: in some seeds (plan_full_volume.cpp).
+void draw_full_volume(Plan& plan);
 // Errors of the disk: in some seeds, from a stream of its own (plan_disk_errors.cpp).
 void draw_disk_errors(Plan& plan);
 

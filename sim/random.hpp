@@ -27,6 +27,7 @@ enum class Stream : std::uint64_t {
   kernel,
   disk_errors,
   device_plan,
+  space_plan,
 };
 
 class SimRandom final : public Random {

@@ -40,6 +40,7 @@ class Run {
     }
     if (!work()) return;
     if (!settle()) return;
+    if (plan_.full_volume && !empty_the_volume()) return;
     if (plan_.ends_with_power_cut) {
       crash_at_the_end();
     } else {
@@ -84,6 +85,7 @@ class Run {
     ++steps_;
     const bool alive = world_.step();
     cluster_.reap(comes_back_ns);
+    if (plan_.full_volume) cluster_.look_at_space();
     OracleBoard& board = world_.board();
     if (world_.now_ns() > cluster_.progress_ns() + kStuck || !alive) fail_stuck();
     if (steps_ > kStepsMax) board.fail("stuck", "the run does not end");
@@ -241,10 +243,28 @@ class Run {
       NodeLife& life = *cluster_.life(node);
       life.mount().check_invariants();
       life.read_everything();
-      while (life.busy()) {
-        if (!step(kForever)) return false;
-      }
+      if (!wait_until_idle(life)) return false;
     }
+    return true;
+  }
+
+  bool wait_until_idle(NodeLife& life) {
+    while (life.busy()) {
+      if (!step(kForever)) return false;
+    }
+    return true;
+  }
+
+  // All that was ever written is deleted, and its space can be had again by one node.
+  bool empty_the_volume() {
+    const TimeNs deletes_ns = kSettles + 4 * plan_.mount.fs.orphan_scan_ns;
+    NodeLife& life = *cluster_.life(0);
+    if (!cluster_.all_serving()) return true;
+    life.delete_everything();
+    if (!wait_until_idle(life) || !run_for(deletes_ns)) return false;
+    life.fill_again(cluster_.superblock().space.count / 3 * kBlockSize);
+    if (!wait_until_idle(life) || !run_for(deletes_ns)) return false;
+    emptied_ = true;
     return true;
   }
 
@@ -286,6 +306,10 @@ class Run {
       return board.fail("check", fmt::format("{}: cannot be checked: {}", when,
                                              to_string(report.error().code)));
     }
+    if (emptied_ && report->members.empty() && report->file_blocks != 0) {
+      board.fail("space", fmt::format("{}: {} blocks belong to files in an emptied volume",
+                                      when, report->file_blocks));
+    }
     if (report->clean()) return;
     const check::Problem& first = report->problems.front();
     board.fail("check", fmt::format("{}: {} problems, first {}: {}", when,
@@ -299,6 +323,7 @@ class Run {
   std::uint64_t steps_ = 0;
   std::size_t next_fault_ = 0;
   std::size_t next_trouble_ = 0;
+  bool emptied_ = false;
   std::optional<std::uint64_t> due_step_;
   std::map<std::string, std::uint64_t> faults_;
 };

@@ -403,6 +403,7 @@ MountStatus Mount::Impl::status() const {
   status.level0_segments = led.level0_segments;
   status.compaction_debt_blocks = led.debt_blocks;
   status.free_blocks = led.free_blocks;
+  status.reserved_blocks = led.reserved_blocks;
   status.replaced_blocks = led.replaced_blocks;
   if (!led.waits_for.empty()) status.waits_for = led.waits_for;
   return status;

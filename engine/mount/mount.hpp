@@ -76,7 +76,7 @@ struct MountStatus {
   };
   std::vector<Member> members;
   std::uint64_t segments = 0, level0_segments = 0, compaction_debt_blocks = 0;
-  std::uint64_t free_blocks = 0, replaced_blocks = 0;
+  std::uint64_t free_blocks = 0, reserved_blocks = 0, replaced_blocks = 0;
 };
 
 class Mount {

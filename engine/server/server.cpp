@@ -452,6 +452,7 @@ Server::Status Server::status() const {
   status.level0_segments = state_->manifest().count(0);
   status.debt_blocks = picker_.debt_blocks(state_->manifest());
   status.free_blocks = state_->free_blocks();
+  status.reserved_blocks = reserve_blocks();
   status.replaced_blocks = state_->replaced_blocks();
   status.waits_for = waits_for_;
   if (waits_for_.empty() && picker_.level0_full(state_->manifest())) {

@@ -68,7 +68,8 @@ class Server {
   struct Status {
     std::vector<MemberStatus> members;
     std::uint64_t segments = 0, level0_segments = 0, debt_blocks = 0;
-    std::uint64_t free_blocks = 0, replaced_blocks = 0;
+    // Operations get no space while no more than the reserve is free.
+    std::uint64_t free_blocks = 0, reserved_blocks = 0, replaced_blocks = 0;
     std::string waits_for;
   };
   Status status() const;

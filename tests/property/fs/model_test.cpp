@@ -35,7 +35,8 @@ class Run {
     cluster_.volume.suspend_one_in = shape.suspend_one_in;
     cluster_.volume.commit_one_in = shape.commit_one_in;
     cluster_.volume.fragment_one_in = shape.fragment_one_in;
-    judge_.set_space_is_tight(shape.blocks < 1000);
+    const bool tight = shape.blocks < 1000;
+    judge_.set_was_full([tight](TimeNs) { return tight; });
   }
 
   // What is wrong; empty if nothing is.

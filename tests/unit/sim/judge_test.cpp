@@ -224,5 +224,29 @@ BOOST_AUTO_TEST_CASE(an_operation_that_took_effect_does_not_fail_with_an_io_erro
   BOOST_TEST(court.oracle() == "answer");
 }
 
+BOOST_AUTO_TEST_CASE(no_space_needs_a_full_volume_and_an_operation_that_takes_some) {
+  struct Case {
+    OpKind kind;
+    std::uint64_t length;
+    bool full;
+    std::string oracle;
+  };
+  for (const Case& one :
+       {Case{OpKind::write, 0, true, ""}, Case{OpKind::write, 0, false, "space"},
+        Case{OpKind::unlink, 0, true, "space"}, Case{OpKind::rmdir, 0, true, "space"},
+        Case{OpKind::truncate, 0, true, "space"}, Case{OpKind::truncate, 5'000, true, ""}}) {
+    Court court;
+    court.judge.set_was_full([&one](TimeNs) { return one.full; });
+    Operation op;
+    op.kind = one.kind;
+    op.ino = kRootIno;
+    op.name = "a";
+    op.length = one.length;
+    Judge::Call call(court.judge, 1, 0, op);
+    call.finish(Court::failed(Errc::no_space));
+    BOOST_TEST(court.oracle() == one.oracle);
+  }
+}
+
 }  // namespace
 }  // namespace scoutfs::sim
