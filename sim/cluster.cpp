@@ -105,6 +105,7 @@ bool Cluster::format() {
     return false;
   }
   superblock_ = *std::move(made);
+  judge_.set_total_blocks(superblock_.space.count);
   disk_.load(device.image());
   return true;
 }

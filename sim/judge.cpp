@@ -39,6 +39,8 @@ bool takes_space(const Operation& op) {
     case OpKind::seek:
     case OpKind::get_xattr:
     case OpKind::list_xattrs:
+    case OpKind::statfs:
+    case OpKind::ino_path:
     case OpKind::unlink:
     case OpKind::rmdir:
     case OpKind::remove_xattr:
@@ -106,14 +108,17 @@ Judge::Judge(const EventQueue& events, Trace& trace, OracleBoard& board,
   bind(kRootIno, 1);
 }
 
-Judge::Call::Call(Judge& judge, Life life, unsigned node, Operation op)
+Judge::Call::Call(Judge& judge, Life life, unsigned node, Operation op, const Clock* clock)
     : judge_(judge),
       number_(++judge.calls_),
       life_(life),
       node_(node),
       op_(std::move(op)),
+      clock_(clock),
       called_ns_(judge.events_.now_ns()) {
+  alone_ = judge_.in_progress_.empty();
   judge_.in_progress_[number_] = fmt::format("node{} {}", node, describe(op_));
+  if (clock_ != nullptr) when_.first_ns = static_cast<std::int64_t>(clock_->wall_ns());
   const auto newest = judge_.newest_txn_.find(life);
   if (newest != judge_.newest_txn_.end()) synced_up_to_ = newest->second;
   judge_.trace_.event(judge_.events_.now_ns(), node, EventKind::operation,
@@ -135,11 +140,20 @@ void Judge::Call::finish(const Outcome& outcome) {
 void Judge::execute(Call& call, TxnNo txn) {
   trace_.event(events_.now_ns(), call.node_, EventKind::operation, txn.value);
   const Operation& op = call.op_;
-  if (op.kind == OpKind::sync) return;  // it looks at nothing
+  // These look at nothing in the tree.
+  if (op.kind == OpKind::sync || op.kind == OpKind::statfs) return;
   call.ids_.inode = id_of(op.ino);
   call.ids_.other = id_of(op.other);
+  if (call.clock_ != nullptr) {
+    call.when_.last_ns = static_cast<std::int64_t>(call.clock_->wall_ns());
+    times_.at_effect(op, call.ids_.inode, call.when_.last_ns, call.clock_);
+  }
+  call.ids_.when = call.when_;
   const bool creates = op.kind == OpKind::create || op.kind == OpKind::create_open;
-  if (creates) call.ids_.created = next_id_++;
+  if (creates) {
+    call.ids_.created = next_id_++;
+    times_.created(call.ids_.created, call.when_);
+  }
   const bool unlinked = is_unlinked(call.ids_.inode);
   // The news that the last one has closed it travels; until then it may be there or not.
   call.may_be_gone_ = unlinked && (!is_open(call.ids_.inode) || op.kind == OpKind::readdir);
@@ -196,6 +210,9 @@ void Judge::judge_answer(Call& call, const Outcome& outcome) {
   }
   if (outcome.error == Errc::corrupt) return fail(call, "answer", "found corruption");
   if (!call.expected_.has_value()) {
+    // It may have got a part of the way: what is allocated or punched stays so.
+    const bool in_pieces = call.op_.kind == OpKind::allocate || call.op_.kind == OpKind::punch;
+    if (in_pieces && outcome.error.has_value()) times_.forget(id_of(call.op_.ino));
     if (outcome.error.has_value() && is_environment(*outcome.error)) return;
     if (outcome.error == Errc::no_space) {
       board_.ran("space");
@@ -210,6 +227,12 @@ void Judge::judge_answer(Call& call, const Outcome& outcome) {
       if (outcome.error.has_value()) return fail(call, "answer", "failed");
       TxnNo& synced = synced_[call.life_];
       synced = std::max(synced, call.synced_up_to_);
+      return;
+    }
+    if (call.op_.kind == OpKind::statfs) {
+      board_.ran("answer");
+      const std::string what = statfs_difference(call, outcome);
+      if (!what.empty()) fail(call, "answer", what);
       return;
     }
     const std::vector<Errc> allowed = Model::argument_errors(call.op_);
@@ -238,6 +261,7 @@ void Judge::compare(const Call& call, const Outcome& outcome) {
 std::string Judge::difference(const Call& call, const Outcome& outcome) {
   const Expected& expected = *call.expected_;
   if (expected.is_seek) return seek_difference(call.op_, expected.bytes, outcome);
+  if (expected.is_path) return path_difference(call, outcome);
   if (!expected.errors.empty()) {
     const std::string_view got =
         outcome.error.has_value() ? to_string(*outcome.error) : "success";
@@ -265,6 +289,51 @@ std::string Judge::difference(const Call& call, const Outcome& outcome) {
   return attributes_difference(expected, *outcome.attributes);
 }
 
+// The next path behind a place in the order of directories' numbers and positions. Of a
+// directory whose number nobody has told yet it is not known where it comes.
+std::string Judge::path_difference(const Call& call, const Outcome& outcome) {
+  const std::pair<Ino, std::uint64_t> after{call.op_.other, call.op_.offset};
+  if (outcome.error.has_value() && *outcome.error != Errc::not_found) {
+    return fmt::format("failed with {}", to_string(*outcome.error));
+  }
+  std::optional<std::pair<Ino, std::uint64_t>> got;
+  if (outcome.path.has_value()) {
+    got.emplace(outcome.path->dir, outcome.path->position);
+    if (*got <= after) return "a path that is not behind the place asked for";
+    const auto is_it = [this, &outcome](const Expected::Path& path) {
+      return path.path == outcome.path->path && path.position == outcome.path->position &&
+             bind(outcome.path->dir, path.dir);
+    };
+    if (std::ranges::none_of(call.expected_->paths, is_it)) {
+      return fmt::format("{}@{} is no path of it", outcome.path->path, outcome.path->position);
+    }
+  }
+  for (const Expected::Path& path : call.expected_->paths) {
+    const auto known = ino_of_.find(path.dir);
+    if (known == ino_of_.end()) continue;
+    const std::pair<Ino, std::uint64_t> place{known->second, path.position};
+    if (place > after && (!got.has_value() || place < *got)) {
+      return fmt::format("the path {} is left out", path.path);
+    }
+  }
+  return {};
+}
+
+std::string Judge::statfs_difference(const Call& call, const Outcome& outcome) const {
+  if (!outcome.statfs.has_value()) return "failed";
+  const fs::StatFs& got = *outcome.statfs;
+  if (total_blocks_ != 0 && got.total_blocks != total_blocks_) {
+    return fmt::format("{} blocks in all instead of {}", got.total_blocks, total_blocks_);
+  }
+  if (got.free_blocks > got.total_blocks) return "more is free than there is";
+  // While others write, what they have just written may not be taken yet when this is answered.
+  if (!call.alone_ || calls_ != call.number_) return {};
+  const std::uint64_t used = model_.blocks_in_use();
+  if (got.free_blocks + used <= got.total_blocks) return {};
+  return fmt::format("{} of {} blocks are free, although files have {}", got.free_blocks,
+                     got.total_blocks, used);
+}
+
 std::string Judge::attributes_difference(const Expected& expected, const fs::Attributes& got) {
   if (!bind(got.ino, expected.id)) return "an inode number that belongs to another file";
   const auto differs = [](std::string_view what, std::uint64_t is, std::uint64_t want) {
@@ -279,7 +348,7 @@ std::string Judge::attributes_difference(const Expected& expected, const fs::Att
   if (inode.xattr_count != expected.xattr_count) {
     return differs("xattr_count", inode.xattr_count, expected.xattr_count);
   }
-  return {};
+  return times_.difference(model_, expected, inode);
 }
 
 std::string Judge::entries_difference(const Call& call, const Outcome& outcome) {

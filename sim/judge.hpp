@@ -18,6 +18,7 @@
 
 #include "engine/fs/filesystem.hpp"
 #include "sim/event_queue.hpp"
+#include "sim/file_times.hpp"
 #include "sim/model.hpp"
 #include "sim/operation.hpp"
 #include "sim/oracle_board.hpp"
@@ -35,7 +36,9 @@ class Judge {
   // One operation from its call to its answer.
   class Call final : public fs::Witness {
    public:
-    Call(Judge& judge, Life life, unsigned node, Operation op);
+    // `clock`: the node's, whose wall time the operation leaves in what it changes. Without one
+    // no times are judged.
+    Call(Judge& judge, Life life, unsigned node, Operation op, const Clock* clock = nullptr);
     Call(const Call&) = delete;
     Call& operator=(const Call&) = delete;
     ~Call() override { judge_.in_progress_.erase(number_); }
@@ -51,12 +54,15 @@ class Judge {
     Life life_;
     unsigned node_;
     Operation op_;
+    const Clock* clock_;
     TimeNs called_ns_;
+    Instant when_;  // from its call on, by the node's wall clock
     ModelIds ids_;
     std::optional<Expected> expected_;
     bool may_be_gone_ = false;  // not_found is right, too
     bool finished_ = false;
     TxnNo synced_up_to_;  // of a sync: what it promises
+    bool alone_ = false;  // no other call was in progress when it began
   };
 
   // An open file of that life was closed; call it before the engine is told.
@@ -89,6 +95,8 @@ class Judge {
   void set_disk_failed(std::function<bool(Life)> disk_failed) {
     disk_failed_ = std::move(disk_failed);
   }
+  // What statfs shows as the whole.
+  void set_total_blocks(std::uint64_t blocks) { total_blocks_ = blocks; }
   // Says whether at some time since then the leader had no more free than its reserve: then,
   // and only then, an operation that takes space may fail with no_space.
   void set_was_full(std::function<bool(TimeNs since_ns)> was_full) {
@@ -113,6 +121,8 @@ class Judge {
   void compare(const Call& call, const Outcome& outcome);
   std::string difference(const Call& call, const Outcome& outcome);
   std::string attributes_difference(const Expected& expected, const fs::Attributes& got);
+  std::string path_difference(const Call& call, const Outcome& outcome);
+  std::string statfs_difference(const Call& call, const Outcome& outcome) const;
   std::string entries_difference(const Call& call, const Outcome& outcome);
   void fail(const Call& call, const std::string& oracle, const std::string& what);
   void replay();
@@ -134,6 +144,8 @@ class Judge {
   std::uint64_t answers_ = 0;
   std::uint64_t lost_ = 0;
   std::map<OpKind, std::uint64_t> answers_by_kind_;
+  FileTimes times_;
+  std::uint64_t total_blocks_ = 0;
   std::function<bool(TimeNs)> was_full_ = [](TimeNs) { return false; };
   std::function<bool(Life)> disk_failed_ = [](Life) { return false; };
 };

@@ -44,6 +44,10 @@ void check_name(std::string_view name, std::vector<Errc>& errors) {
 
 }  // namespace
 
+std::int64_t in_ns(const format::Timespec& time) {
+  return time.seconds * 1'000'000'000 + time.nanoseconds;
+}
+
 std::uint64_t ModelInode::size() const {
   if (is_regular()) return content.size();
   if (!is_directory()) return target.size();
@@ -60,12 +64,18 @@ Hash128 Expected::digest() const {
   out.put(id);
   for (const std::uint32_t value : {mode, uid, gid, nlink, xattr_count}) out.put(value);
   out.put(size);
+  out.put(data_version);
   for (const Entry& entry : entries) {
     out.put_string(entry.name);
     out.put(entry.id);
     out.put(entry.position);
   }
   for (const std::string& name : names) out.put_string(name);
+  for (const Path& path : paths) {
+    out.put(path.dir);
+    out.put(path.position);
+    out.put_string(path.path);
+  }
   out.put_string(bytes);
   out.put(number);
   return hash128(image, 0);
@@ -81,6 +91,15 @@ Model::Model(std::uint32_t root_mode) {
 const ModelInode* Model::find(ModelId id) const {
   const auto found = inodes_.find(id);
   return found == inodes_.end() ? nullptr : &found->second;
+}
+
+void Model::learn(ModelId id, Instant ModelInode::* time, Instant was, std::int64_t ns) {
+  ModelInode* inode = get(id);
+  if (inode != nullptr && inode->*time == was) inode->*time = {ns, ns};
+}
+
+void Model::touch(ModelInode& inode, Instant when) {
+  inode.mtime = inode.ctime = when;
 }
 
 ModelInode* Model::get(ModelId id) {
@@ -149,13 +168,13 @@ Expected Model::execute(const Operation& op, ModelIds ids) {
       return attributes_of(ids.inode);
     case OpKind::set_mode:
     case OpKind::truncate:
-      return set_attributes(op, ids.inode);
+      return set_attributes(op, ids);
     case OpKind::create:
     case OpKind::create_open:
       return create(op, ids);
     case OpKind::unlink:
     case OpKind::rmdir:
-      return remove(op, ids.inode);
+      return remove(op, ids);
     case OpKind::rename:
       return rename(op, ids);
     case OpKind::link:
@@ -166,17 +185,17 @@ Expected Model::execute(const Operation& op, ModelIds ids) {
       return read(op, ids.inode);
     case OpKind::write:
     case OpKind::append:
-      return write(op, ids.inode);
+      return write(op, ids);
     case OpKind::punch:
     case OpKind::allocate:
-      return fallocate(op, ids.inode);
+      return fallocate(op, ids);
     case OpKind::seek:
       return seek(op, ids.inode);
     case OpKind::set_xattr:
     case OpKind::get_xattr:
     case OpKind::list_xattrs:
     case OpKind::remove_xattr:
-      return xattr(op, ids.inode);
+      return xattr(op, ids);
     case OpKind::readlink: {
       const ModelInode& inode = *find(ids.inode);
       if (inode.type() != format::kTypeSymlink) return failing(Errc::invalid);
@@ -184,10 +203,51 @@ Expected Model::execute(const Operation& op, ModelIds ids) {
       expected.bytes = inode.target;
       return expected;
     }
+    case OpKind::ino_path:
+      return paths_of(ids.inode);
+    case OpKind::statfs:
     case OpKind::sync:
       break;
   }
   return {};
+}
+
+std::string Model::prefix_of(ModelId dir) const {
+  std::string prefix;
+  while (dir != 1) {
+    const ModelId above = find(dir)->parent;
+    for (const auto& [position, entry] : find(above)->entries) {
+      if (entry.id == dir) prefix = entry.name + "/" + prefix;
+    }
+    dir = above;
+  }
+  return prefix;
+}
+
+Expected Model::paths_of(ModelId id) const {
+  Expected expected;
+  expected.is_path = true;
+  if (id == 1) expected.paths.push_back({.dir = 1, .position = 1, .path = {}});
+  for (const auto& [dir, inode] : inodes_) {
+    for (const auto& [position, entry] : inode.entries) {
+      if (entry.id != id) continue;
+      expected.paths.push_back(
+          {.dir = dir, .position = position, .path = prefix_of(dir) + entry.name});
+    }
+  }
+  return expected;
+}
+
+std::uint64_t Model::blocks_in_use() const {
+  std::uint64_t blocks = 0;
+  for (const auto& [id, inode] : inodes_) {
+    if (inode.nlink == 0) continue;
+    for (std::size_t at = 0; at < inode.content.size(); at += kBlockSize) {
+      const std::string_view block = std::string_view(inode.content).substr(at, kBlockSize);
+      if (block.find_first_not_of('\0') != std::string_view::npos) ++blocks;
+    }
+  }
+  return blocks;
 }
 
 Expected Model::attributes_of(ModelId id) const {
@@ -201,6 +261,9 @@ Expected Model::attributes_of(ModelId id) const {
   expected.nlink = inode.nlink;
   expected.xattr_count = static_cast<std::uint32_t>(inode.xattrs.size());
   expected.size = inode.size();
+  expected.data_version = inode.data_version;
+  expected.mtime = inode.mtime;
+  expected.ctime = inode.ctime;
   return expected;
 }
 
@@ -253,6 +316,8 @@ Expected Model::create(const Operation& op, ModelIds ids) {
   }
   inode.nlink = inode.is_directory() ? 2 : 1;
   if (inode.type() == format::kTypeSymlink) inode.target = op.name2;
+  touch(inode, ids.when);
+  touch(dir, ids.when);
   inodes_[ids.created] = std::move(inode);
   add_entry(ids.inode, op.name, ids.created);
   Expected expected = attributes_of(ids.created);
@@ -260,8 +325,8 @@ Expected Model::create(const Operation& op, ModelIds ids) {
   return expected;
 }
 
-Expected Model::remove(const Operation& op, ModelId dir) {
-  const ModelInode& parent = *find(dir);
+Expected Model::remove(const Operation& op, ModelIds ids) {
+  const ModelInode& parent = *find(ids.inode);
   if (!parent.is_directory()) return failing(Errc::not_directory);
   const auto place = parent.places.find(op.name);
   if (place == parent.places.end()) return failing(Errc::not_found);
@@ -269,7 +334,10 @@ Expected Model::remove(const Operation& op, ModelId dir) {
   if (op.kind == OpKind::unlink && inode.is_directory()) return failing(Errc::is_directory);
   if (op.kind == OpKind::rmdir && !inode.is_directory()) return failing(Errc::not_directory);
   if (inode.is_directory() && !inode.entries.empty()) return failing(Errc::not_empty);
-  drop_entry(dir, op.name);
+  const ModelId removed = parent.entries.at(place->second).id;
+  drop_entry(ids.inode, op.name);
+  touch(*get(ids.inode), ids.when);
+  get(removed)->ctime = ids.when;
   Expected expected;
   expected.changed = true;
   return expected;
@@ -327,10 +395,14 @@ Expected Model::rename(const Operation& op, ModelIds ids) {
     }
     if (!expected.errors.empty()) return expected;
     drop_entry(ids.other, op.name2);
+    get(target_id)->ctime = ids.when;
   }
   if (!expected.errors.empty()) return expected;
   take_entry_out(ids.inode, op.name);
   add_entry(ids.other, op.name2, moved_id);
+  touch(*get(ids.inode), ids.when);
+  touch(*get(ids.other), ids.when);
+  get(moved_id)->ctime = ids.when;
   expected.changed = true;
   return expected;
 }
@@ -348,6 +420,8 @@ Expected Model::link(const Operation& op, ModelIds ids) {
   if (!expected.errors.empty()) return expected;
   add_entry(ids.other, op.name, ids.inode);
   ++inode.nlink;
+  touch(*get(ids.other), ids.when);
+  inode.ctime = ids.when;
   expected = attributes_of(ids.inode);
   expected.changed = true;
   return expected;
@@ -370,24 +444,25 @@ Expected Model::readdir(const Operation& op, ModelId id) const {
   return expected;
 }
 
-Expected Model::set_attributes(const Operation& op, ModelId id) {
-  ModelInode& inode = *get(id);
-  bool changed = false;
+Expected Model::set_attributes(const Operation& op, ModelIds ids) {
+  ModelInode& inode = *get(ids.inode);
+  inode.ctime = ids.when;
   if (op.kind == OpKind::set_mode) {
-    const std::uint32_t mode = inode.type() | op.mode;
-    changed = mode != inode.mode;
-    inode.mode = mode;
+    inode.mode = inode.type() | op.mode;
   } else {
-    changed = inode.content.size() != op.length;
+    if (inode.content.size() != op.length) ++inode.data_version;
     inode.content.resize(op.length, '\0');
+    inode.mtime = ids.when;
   }
-  Expected expected = attributes_of(id);
-  expected.changed = changed;
+  Expected expected = attributes_of(ids.inode);
+  expected.changed = true;
   return expected;
 }
 
-Expected Model::write(const Operation& op, ModelId id) {
-  ModelInode& inode = *get(id);
+Expected Model::write(const Operation& op, ModelIds ids) {
+  ModelInode& inode = *get(ids.inode);
+  touch(inode, ids.when);
+  ++inode.data_version;
   Expected expected;
   const std::uint64_t offset = op.kind == OpKind::append ? inode.content.size() : op.offset;
   if (inode.content.size() < offset + op.data.size()) {
@@ -399,21 +474,21 @@ Expected Model::write(const Operation& op, ModelId id) {
   return expected;
 }
 
-Expected Model::fallocate(const Operation& op, ModelId id) {
-  ModelInode& inode = *get(id);
+Expected Model::fallocate(const Operation& op, ModelIds ids) {
+  ModelInode& inode = *get(ids.inode);
   Expected expected;
+  expected.changed = true;
+  inode.ctime = ids.when;
   const std::uint64_t end = op.offset + op.length;
   if (op.kind == OpKind::allocate) {
     if (op.keep_size || end <= inode.content.size()) return expected;
     inode.content.resize(end, '\0');
-    expected.changed = true;
-    return expected;
+  } else {
+    const std::uint64_t stop = std::min<std::uint64_t>(end, inode.content.size());
+    for (std::uint64_t at = op.offset; at < stop; ++at) inode.content[at] = '\0';
   }
-  const std::uint64_t stop = std::min<std::uint64_t>(end, inode.content.size());
-  for (std::uint64_t at = op.offset; at < stop; ++at) {
-    if (inode.content[at] != '\0') expected.changed = true;
-    inode.content[at] = '\0';
-  }
+  inode.mtime = ids.when;
+  ++inode.data_version;
   return expected;
 }
 
@@ -433,8 +508,9 @@ Expected Model::seek(const Operation& op, ModelId id) const {
   return expected;
 }
 
-Expected Model::xattr(const Operation& op, ModelId id) {
-  std::map<std::string, std::string>& xattrs = get(id)->xattrs;
+Expected Model::xattr(const Operation& op, ModelIds ids) {
+  ModelInode& inode = *get(ids.inode);
+  std::map<std::string, std::string>& xattrs = inode.xattrs;
   Expected expected;
   if (op.kind == OpKind::list_xattrs) {
     for (const auto& [name, value] : xattrs) expected.names.push_back(name);
@@ -447,8 +523,9 @@ Expected Model::xattr(const Operation& op, ModelId id) {
     if (op.how == fs::SetXattr::replace_only && found == xattrs.end()) {
       return failing(Errc::no_attribute);
     }
-    expected.changed = found == xattrs.end() || found->second != op.data;
+    expected.changed = true;
     xattrs[op.name] = op.data;
+    inode.ctime = ids.when;
     return expected;
   }
   if (found == xattrs.end()) return failing(Errc::no_attribute);
@@ -457,6 +534,7 @@ Expected Model::xattr(const Operation& op, ModelId id) {
     return expected;
   }
   xattrs.erase(found);
+  inode.ctime = ids.when;
   expected.changed = true;
   return expected;
 }

@@ -77,6 +77,7 @@ NodeLife::NodeLife(Cluster& cluster, unsigned node, Life number, const NodeClock
     : cluster_(cluster),
       node_(node),
       number_(number),
+      clock_(clock),
       scheduler_(clock),
       random_(cluster.plan().seed, Stream::node, number),
       follower_random_(cluster.plan().seed, Stream::follower, number),
@@ -157,7 +158,7 @@ void NodeLife::close_one(Workload::Handles& handles, std::size_t index) {
 }
 
 Task<Outcome> NodeLife::judged(Operation op) {
-  Judge::Call call(cluster_.judge(), number_, node_, op);
+  Judge::Call call(cluster_.judge(), number_, node_, op, &clock_);
   fs::Context context;
   context.uid = op.uid;
   context.gid = op.gid;
@@ -218,6 +219,8 @@ Task<void> NodeLife::read_all(NodeLife* self) {
     const format::Inode inode = found.attributes->inode;
     if (!meta.emplace(ino, inode.meta_seq).second) continue;
     if (inode.data_seq) data.emplace(ino, inode.data_seq);
+    op.kind = OpKind::ino_path;
+    co_await self->judged_only(op);
     op.kind = OpKind::list_xattrs;
     const Outcome attributes = co_await self->judged(op);
     for (const std::string& name : attributes.names) {
@@ -236,6 +239,9 @@ Task<void> NodeLife::read_all(NodeLife* self) {
       if (entry.name != "." && entry.name != "..") waiting.push_back(entry.ino);
     }
   }
+  Operation space;
+  space.kind = OpKind::statfs;
+  co_await self->judged_only(std::move(space));
   co_await self->compare_index(format::IndexType::meta_seq, std::move(meta));
   co_await self->compare_index(format::IndexType::data_seq, std::move(data));
 }

@@ -92,6 +92,7 @@ class NodeLife {
   Cluster& cluster_;
   unsigned node_;
   Life number_;
+  const NodeClock& clock_;
   Scheduler scheduler_;
   SimRandom random_;  // the engine's
   SimRandom follower_random_;

@@ -56,6 +56,10 @@ std::string_view to_string(OpKind kind) {
       return "remove_xattr";
     case OpKind::sync:
       return "sync";
+    case OpKind::statfs:
+      return "statfs";
+    case OpKind::ino_path:
+      return "ino_path";
   }
   return "unknown";
 }

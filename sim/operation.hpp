@@ -39,14 +39,16 @@ enum class OpKind : std::uint8_t {
   list_xattrs,
   remove_xattr,
   sync,
+  statfs,
+  ino_path,
 };
-inline constexpr std::size_t kOpKinds = 24;
+inline constexpr std::size_t kOpKinds = 26;
 std::string_view to_string(OpKind kind);
 
 struct Operation {
   OpKind kind{};
   Ino ino;            // of operations on an inode; the directory of those on a name
-  Ino other;          // rename: the target directory; link: the directory
+  Ino other;          // rename: the target directory; link: the directory; ino_path: behind it
   std::string name;   // of the entry or the attribute
   std::string name2;  // rename: the new name; create of a symlink: its target
   std::string data;   // written, or the attribute's value
@@ -70,6 +72,8 @@ struct Outcome {
   std::vector<std::string> names;  // of attributes
   std::string bytes;               // read, link target, attribute value
   std::uint64_t number = 0;        // offset of a write, position of a seek
+  std::optional<fs::StatFs> statfs;
+  std::optional<fs::FileSystem::Path> path;
 };
 
 // Runs the operation. `context` carries the witness.

@@ -72,7 +72,10 @@ std::uint32_t base_weight(OpKind kind) {
     case OpKind::allocate:
     case OpKind::seek:
     case OpKind::sync:
+    case OpKind::ino_path:
       return 3;
+    case OpKind::statfs:
+      return 1;
   }
   return 1;
 }
@@ -92,6 +95,7 @@ void draw_weights(Plan& plan, SimRandom& random) {
       {append},
       {open, create_open},
       {sync},
+      {ino_path, statfs},
       {set_mode, getattr},
       {readdir, lookup},
   };

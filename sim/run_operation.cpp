@@ -43,6 +43,17 @@ Outcome outcome_of(Result<std::vector<fs::DirectoryEntry>> result) {
   return outcome;
 }
 
+Outcome outcome_of(Result<fs::StatFs> result) {
+  Outcome outcome = error_of(result);
+  if (result.has_value()) outcome.statfs = *result;
+  return outcome;
+}
+Outcome outcome_of(Result<fs::FileSystem::Path> result) {
+  Outcome outcome = error_of(result);
+  if (result.has_value()) outcome.path = *std::move(result);
+  return outcome;
+}
+
 fs::NewNode new_node_of(const Operation& op) {
   return {.mode = op.mode, .rdev = 0, .target = op.name2};
 }
@@ -174,6 +185,14 @@ Task<Outcome> run_operation(fs::FileSystem& filesystem, fs::Context context, Ope
     }
     case OpKind::sync: {
       const auto answer = co_await filesystem.sync(context);
+      co_return outcome_of(answer);
+    }
+    case OpKind::statfs: {
+      const auto answer = co_await filesystem.statfs(context);
+      co_return outcome_of(answer);
+    }
+    case OpKind::ino_path: {
+      const auto answer = co_await filesystem.ino_path(context, op.ino, op.other, op.offset);
       co_return outcome_of(answer);
     }
     case OpKind::set_mode:

@@ -167,6 +167,14 @@ Operation Workload::draw(const Handles& handles) {
       op.ino = random_.chance(1, 3) ? draw_directory() : draw_file(handles);
       if (op.kind == OpKind::set_mode) op.mode = random_.chance(1, 2) ? 0600 : 0751;
       break;
+    case OpKind::ino_path:
+      op.ino = random_.chance(1, 3) ? draw_directory() : draw_file(handles);
+      if (random_.chance(1, 3)) {
+        op.other = draw_directory();
+        op.offset = random_.between(format::kFirstPosition, format::kFirstPosition + 10);
+      }
+      break;
+    case OpKind::statfs:
     case OpKind::sync:
       return op;
   }

@@ -248,5 +248,140 @@ BOOST_AUTO_TEST_CASE(no_space_needs_a_full_volume_and_an_operation_that_takes_so
   }
 }
 
+// A wall clock of a node, set by hand.
+class WallClock final : public Clock {
+ public:
+  TimeNs now_ns() const override { return 0; }
+  TimeNs wall_ns() const override { return wall; }
+  TimeNs wall = 0;
+};
+
+format::Timespec at(TimeNs ns) {
+  return {static_cast<std::int64_t>(ns / kSecond), static_cast<std::uint32_t>(ns % kSecond)};
+}
+
+// A file that was created between 100 s and 101 s, and what its attributes show then.
+struct Dated : Court {
+  WallClock clock;
+  Outcome shown = created(Ino{70});
+
+  Dated() {
+    Operation op;
+    op.kind = OpKind::create;
+    op.ino = kRootIno;
+    op.name = "a";
+    op.mode = kFile;
+    format::Inode& inode = shown.attributes->inode;
+    inode.atime = inode.mtime = inode.ctime = at(100 * kSecond + 5);
+    run(op, 100 * kSecond, 101 * kSecond, TxnNo{1}, shown);
+  }
+  void run(Operation op, TimeNs begins, TimeNs takes_effect, TxnNo txn,
+           const Outcome& outcome) {
+    clock.wall = begins;
+    Judge::Call call(judge, 1, 0, std::move(op), &clock);
+    clock.wall = takes_effect;
+    call.serialized(txn);
+    call.finish(outcome);
+  }
+  void getattr() {
+    Operation op;
+    op.kind = OpKind::getattr;
+    op.ino = Ino{70};
+    run(op, 200 * kSecond, 200 * kSecond, TxnNo{}, shown);
+  }
+  void truncate(std::uint64_t data_version) {
+    Operation op;
+    op.kind = OpKind::truncate;
+    op.ino = Ino{70};
+    op.length = 7;
+    shown.attributes->inode.size = 7;
+    shown.attributes->inode.data_version = data_version;
+    run(op, 110 * kSecond, 111 * kSecond, TxnNo{2}, shown);
+  }
+};
+
+BOOST_AUTO_TEST_CASE(times_are_those_of_the_operation_that_set_them) {
+  Dated right;
+  right.shown.attributes->inode.mtime = at(110 * kSecond);
+  right.shown.attributes->inode.ctime = at(111 * kSecond);
+  right.truncate(1);
+  right.getattr();
+  BOOST_TEST(right.oracle() == "");
+
+  Dated not_changed;
+  not_changed.truncate(1);
+  BOOST_TEST(not_changed.oracle() == "answer");
+
+  Dated changed_later;
+  changed_later.shown.attributes->inode.ctime = at(100 * kSecond + 6);
+  changed_later.getattr();
+  BOOST_TEST(changed_later.oracle() == "answer");
+}
+
+BOOST_AUTO_TEST_CASE(the_data_version_counts_changes_of_contents) {
+  Dated court;
+  court.shown.attributes->inode.mtime = court.shown.attributes->inode.ctime = at(110 * kSecond);
+  court.truncate(0);
+  BOOST_TEST(court.oracle() == "answer");
+}
+
+BOOST_AUTO_TEST_CASE(an_access_time_needs_a_creation_or_a_read) {
+  for (const bool reads : {false, true}) {
+    Dated court;
+    Operation op;
+    op.kind = OpKind::read;
+    op.ino = Ino{70};
+    op.length = 10;
+    if (reads) court.run(op, 150 * kSecond, 151 * kSecond, TxnNo{}, {});
+    court.shown.attributes->inode.atime = at(152 * kSecond);
+    court.getattr();
+    BOOST_TEST(court.oracle() == (reads ? "" : "answer"));
+  }
+}
+
+BOOST_AUTO_TEST_CASE(a_path_is_the_next_one_and_true) {
+  struct Case {
+    std::optional<std::string> path;
+    std::uint64_t position;
+    std::string oracle;
+  };
+  for (const Case& one :
+       {Case{"a", format::kFirstPosition, ""}, Case{"b", format::kFirstPosition, "answer"},
+        Case{"a", format::kFirstPosition + 1, "answer"}, Case{std::nullopt, 0, "answer"}}) {
+    Court court;
+    court.create(1, "a", TxnNo{1}, Ino{70});
+    Operation op;
+    op.kind = OpKind::ino_path;
+    op.ino = Ino{70};
+    Outcome outcome = Court::failed(Errc::not_found);
+    if (one.path.has_value()) {
+      outcome = {};
+      outcome.path = fs::FileSystem::Path{kRootIno, one.position, *one.path};
+    }
+    court.call(1, op, TxnNo{}, outcome);
+    BOOST_TEST(court.oracle() == one.oracle);
+  }
+}
+
+BOOST_AUTO_TEST_CASE(statfs_counts_what_files_hold) {
+  for (const std::uint64_t free : {99U, 100U}) {
+    Court court;
+    court.judge.set_total_blocks(100);
+    court.create(1, "a", TxnNo{1}, Ino{70});
+    Operation write;
+    write.kind = OpKind::write;
+    write.ino = Ino{70};
+    write.data = "x";
+    court.call(1, write, TxnNo{1}, {});
+    Operation op;
+    op.kind = OpKind::statfs;
+    Outcome outcome;
+    outcome.statfs = fs::StatFs{.total_blocks = 100, .free_blocks = free};
+    Judge::Call call(court.judge, 1, 0, op);
+    call.finish(outcome);
+    BOOST_TEST(court.oracle() == (free == 100 ? "answer" : ""));
+  }
+}
+
 }  // namespace
 }  // namespace scoutfs::sim
