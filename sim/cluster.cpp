@@ -52,6 +52,7 @@ Cluster::Cluster(const Plan& plan, World& world)
     followers_.emplace_back(world_.board(), i, format::IndexType::data_seq);
   }
   lives_.resize(plan_.nodes);
+  moves_.resize(plan_.nodes);
   judge_.set_disk_failed([this](Life life) { return errors_of(life).any(); });
   judge_.set_was_full([this](TimeNs since_ns) { return full_ns_ >= since_ns; });
   disk_.set_on_durable([this](BlockNo) { resolve_confirmed(); });
@@ -136,10 +137,13 @@ void Cluster::end(unsigned node, bool left) {
   past.rid = lives_[node]->mount().status().rid;
   past.dead = true;
   past.left = left;
-  past.leaving = lives_[node]->state() == NodeLife::State::leaving;
+  const NodeLife::State state = lives_[node]->state();
+  past.leaving = state == NodeLife::State::leaving || state == NodeLife::State::not_left;
   past.resolved = left;
   lives_[node].reset();
   if (left) {
+    constexpr unsigned kSlotsEach = 2;  // of 15, for up to five nodes
+    if (plan_.slot_mode == SlotMode::moving) moves_[node] = (moves_[node] + 1) % kSlotsEach;
     judge_.left(number);
   } else {
     judge_.died(number);

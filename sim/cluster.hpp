@@ -81,6 +81,10 @@ class Cluster {
   // What the storage knows of an incarnation.
   bool confirm_dead(unsigned asking, Incarnation victim, const HostId& host);
   HostId host_of(unsigned node, Life life) const;
+  // The slot that the node's next mount names.
+  std::uint16_t slot_of(unsigned node) const {
+    return static_cast<std::uint16_t>(node + moves_[node] * plan_.nodes);
+  }
   // What survived of each dead life, from an image that nobody writes to any more.
   void resolve_all(const Image& image);
   std::uint64_t deaths() const { return deaths_; }
@@ -121,6 +125,7 @@ class Cluster {
   std::map<Life, Past> past_;
   Term newest_term_;                              // that the fencing service knows
   std::vector<std::unique_ptr<NodeLife>> lives_;  // by node; null: none
+  std::vector<unsigned> moves_;                   // by node: which of its slots it uses
   Life next_life_ = 1;
   TimeNs progress_ns_ = 0;
   std::uint64_t deaths_ = 0;

@@ -6,9 +6,11 @@
 
 namespace scoutfs::sim {
 
-void FileTimes::at_effect(const Operation& op, ModelId id, std::int64_t wall_ns,
+void FileTimes::at_effect(const Operation& op, ModelId id, unsigned node, std::int64_t wall_ns,
                           const Clock* clock) {
-  if (op.kind == OpKind::read && id != 0) atimes_[id].reads.try_emplace(clock, wall_ns);
+  if (op.kind != OpKind::read || id == 0) return;
+  const FirstRead first{.wall_ns = wall_ns, .clock = clock};
+  atimes_[id].reads.try_emplace(node, first);
 }
 
 bool FileTimes::accessed_at(ModelId id, std::int64_t ns) const {
@@ -16,7 +18,8 @@ bool FileTimes::accessed_at(ModelId id, std::int64_t ns) const {
   if (found == atimes_.end()) return true;  // the root, or a creation without a clock
   if (found->second.created.holds(ns)) return true;
   return std::ranges::any_of(found->second.reads, [ns](const auto& read) {
-    return read.second <= ns && ns <= static_cast<std::int64_t>(read.first->wall_ns());
+    const FirstRead& first = read.second;
+    return first.wall_ns <= ns && ns <= static_cast<std::int64_t>(first.clock->wall_ns());
   });
 }
 

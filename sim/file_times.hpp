@@ -22,7 +22,8 @@ class FileTimes {
  public:
   void created(ModelId id, Instant when) { atimes_[id].created = when; }
   // The operation takes effect, at that wall time of the node.
-  void at_effect(const Operation& op, ModelId id, std::int64_t wall_ns, const Clock* clock);
+  void at_effect(const Operation& op, ModelId id, unsigned node, std::int64_t wall_ns,
+                 const Clock* clock);
   // Nothing is known of its times any more: an operation on it failed half-way.
   void forget(ModelId id) { forgotten_.insert(id); }
 
@@ -30,10 +31,13 @@ class FileTimes {
   std::string difference(Model& model, const Expected& expected, const format::Inode& inode);
 
  private:
+  struct FirstRead {
+    std::int64_t wall_ns = 0;
+    const Clock* clock = nullptr;  // of the node
+  };
   struct Accesses {
     Instant created;
-    // By the clock of the node that read: its wall time at the first read.
-    std::map<const Clock*, std::int64_t> reads;
+    std::map<unsigned, FirstRead> reads;  // by node
   };
 
   bool accessed_at(ModelId id, std::int64_t ns) const;

@@ -146,7 +146,7 @@ void Judge::execute(Call& call, TxnNo txn) {
   call.ids_.other = id_of(op.other);
   if (call.clock_ != nullptr) {
     call.when_.last_ns = static_cast<std::int64_t>(call.clock_->wall_ns());
-    times_.at_effect(op, call.ids_.inode, call.when_.last_ns, call.clock_);
+    times_.at_effect(op, call.ids_.inode, call.node_, call.when_.last_ns, call.clock_);
   }
   call.ids_.when = call.when_;
   const bool creates = op.kind == OpKind::create || op.kind == OpKind::create_open;

@@ -97,7 +97,7 @@ struct ModelIds {
   ModelId inode = 0;
   ModelId other = 0;
   ModelId created = 0;  // the id that a create gives
-  Instant when;
+  Instant when = {};
 };
 
 class Model {

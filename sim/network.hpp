@@ -27,6 +27,8 @@
 
 namespace scoutfs::sim {
 
+inline constexpr std::uint16_t kNodePort = 7000;  // that every node listens on
+
 struct NetworkOptions {
   TimeNs delay_min_ns = 20 * kMicrosecond;
   TimeNs delay_max_ns = 500 * kMicrosecond;

@@ -30,8 +30,9 @@ std::string_view to_string(NodeLife::State state) {
 
 MountOptions options_of(Cluster& cluster, unsigned node, Life number) {
   MountOptions options = cluster.plan().mount;
-  options.listen = NetworkWorld::address_of(node, 7000);
-  options.slot = static_cast<std::uint16_t>(node);
+  options.listen = NetworkWorld::address_of(node, kNodePort);
+  // A configured slot is found by the address.
+  if (cluster.plan().slot_mode != SlotMode::configured) options.slot = cluster.slot_of(node);
   options.name = fmt::format("node{}", node);
   options.host = cluster.host_of(node, number);
   return options;

@@ -200,15 +200,17 @@ Plan make_plan(const RunConfig& config) {
   draw_weights(plan, random);
   draw_mount(plan, random);
   draw_world(plan, random);
+  draw_slots(plan);
   draw_full_volume(plan);
   if (config.faults) draw_faults(plan, random);
   if (config.faults) draw_disk_errors(plan);
-  // What a node knows of unlinked files dies with it, and what the leader knows with its term; a
-  // deletion that fails is put off.
+  // What a node knows of unlinked files dies with it, and what the leader knows with its term;
+  // a deletion that fails is put off.
   const bool somebody_goes = std::ranges::any_of(plan.faults, [](const PlannedFault& fault) {
     return fault.kind <= FaultKind::power_cut || fault.kind == FaultKind::leave;
   });
-  plan.scans_orphans = somebody_goes || plan.disk_fails || plan.seed % 2 == 0;
+  plan.scans_orphans =
+      somebody_goes || plan.disk_fails || plan.full_volume || plan.seed % 2 == 0;
   if (!plan.scans_orphans) plan.mount.fs.orphan_scan_ns = kNeverScans;
   return plan;
 }

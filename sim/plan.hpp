@@ -63,6 +63,13 @@ struct PlannedTrouble {
   TimeNs lasts_ns = 0;
 };
 
+// How a node comes by its slot.
+enum class SlotMode : std::uint8_t {
+  named,       // slots are open; each mount names its own
+  moving,      // the same, and one that has left comes back under another
+  configured,  // mkfs names address and slot of each (-Q)
+};
+
 // What the caller of a run decides; 0 lets the seed decide.
 struct RunConfig {
   std::uint64_t seed = 1;
@@ -93,6 +100,7 @@ struct Plan {
   std::uint64_t value_bytes = 200;       // of an attribute, at most
   TimeNs think_ns = 5 * kMillisecond;
   bool ends_with_power_cut = false;
+  SlotMode slot_mode = SlotMode::named;
   bool full_volume = false;  // it is emptied at the end
   FenceLevel fence_level = FenceLevel::host;
   bool fencing_knows_all_hosts =
@@ -100,6 +108,8 @@ struct Plan {
 };
 
 Plan make_plan(const RunConfig& config);
+// How slots are had (plan_slots.cpp).
+void draw_slots(Plan& plan);
 // Little space and much that is written: in some seeds (plan_full_volume.cpp).
 void draw_full_volume(Plan& plan);
 // Errors of the disk: in some seeds, from a stream of its own (plan_disk_errors.cpp).

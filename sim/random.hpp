@@ -28,6 +28,7 @@ enum class Stream : std::uint64_t {
   disk_errors,
   device_plan,
   space_plan,
+  slot_plan,
 };
 
 class SimRandom final : public Random {

@@ -7,6 +7,7 @@ namespace scoutfs::server {
 
 namespace {
 constexpr std::uint64_t kJobsPerMember = 2;
+constexpr std::uint64_t kOutputBytesMin = 32 * kBlockSize;  // that a segment of one item needs
 constexpr TimeNs kAfterFailure = kSecond;
 constexpr TimeNs kCompactPoll = kSecond;
 }  // namespace
@@ -51,10 +52,19 @@ bool Server::start_one_job() {
   }
   if (!choice.job.has_value()) return false;
   const JobId id = choice.job->id;
-  if (!state_->start_job(runner->rid, *choice.job).has_value()) {
+  // Where free space is in pieces, the outputs are smaller.
+  bool started = state_->start_job(runner->rid, *choice.job).has_value();
+  while (!started && choice.job->segment_size_max >= 2 * kOutputBytesMin) {
+    choice.job->segment_size_max /= 2;
+    choice.job->segment_size_max -= choice.job->segment_size_max % kBlockSize;
+    started = state_->start_job(runner->rid, *choice.job).has_value();
+  }
+  if (!started) {
     picker_.release(id);
     jobs_held_until_ns_ = env_.clock.now_ns() + kAfterFailure;
-    env_.log.warn("leader: no space for the output of a compaction");
+    env_.log.warn(
+        "leader: no space for the output of a compaction ({} blocks free, {} in one piece)",
+        state_->free_blocks(), state_->longest_free());
     changed_.wake_all();
     return false;
   }

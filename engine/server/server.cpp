@@ -337,14 +337,26 @@ Task<void> Server::do_commit(Rid rid, RequestId id, session::Commit commit) {
   compact_wake_.wake_all();
 }
 
-std::uint64_t Server::reserve_blocks() const {
-  // Kept for segments and compaction, so that deletions work when the device is full.
+std::uint64_t Server::commit_reserve_blocks() const {
   return std::clamp<std::uint64_t>(state_->total_blocks() / 32, 64, 1u << 18);
+}
+
+// The largest job rewrites all there is, or as much as a job may have for inputs.
+std::uint64_t Server::compaction_reserve_blocks() const {
+  const std::uint64_t all = state_->manifest().blocks();
+  const std::uint64_t job =
+      options_.compaction.inputs_max * (options_.compaction.segment_size_max / kBlockSize);
+  return std::min(all + all / 4, job);
+}
+
+std::uint64_t Server::reserve_blocks() const {
+  return commit_reserve_blocks() + compaction_reserve_blocks();
 }
 
 Task<void> Server::do_space(Rid rid, RequestId id, session::SpaceRequest request) {
   const bool data = request.purpose == session::SpaceRequest::Purpose::data;
-  const std::uint64_t keep = data ? reserve_blocks() : reserve_blocks() / 2;
+  const std::uint64_t keep =
+      data ? reserve_blocks() : commit_reserve_blocks() / 2 + compaction_reserve_blocks();
   session::SpaceAnswer reply;
   if (request.contiguous > 0) {
     reply.extents = state_->grant(rid, request.blocks, request.contiguous, keep);

@@ -148,6 +148,10 @@ class Server {
   void free_unreferenced();
   void beat_once();
   Seq oldest_open() const;
+  // Kept free of data, so that deletions work when the device is full: for the segments of
+  // their commits, and for the outputs of compaction, which make room again.
+  std::uint64_t commit_reserve_blocks() const;
+  std::uint64_t compaction_reserve_blocks() const;
   std::uint64_t reserve_blocks() const;
 
   Env env_;

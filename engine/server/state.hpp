@@ -38,6 +38,7 @@ class ServerState {
   const std::map<Rid, format::Member>& members() const { return members_; }
   const std::map<JobId, format::JobRecord>& jobs() const { return jobs_; }
   std::uint64_t free_blocks() const { return free_.blocks(); }
+  std::uint64_t longest_free() const { return free_.longest().count; }  // blocks in one piece
   std::uint64_t total_blocks() const { return space_.count; }
   std::vector<Extent> granted(Rid rid) const;
   std::uint64_t granted_blocks() const;
