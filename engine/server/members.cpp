@@ -167,8 +167,6 @@ Task<Result<void>> Server::bury(Rid rid) {
     if (found->second.channel != nullptr) found->second.channel->detach();
     sessions_.erase(found);
   }
-  lock::LockTable::Output output;
-  locks_.forget(rid, output);
   std::vector<JobId> running;
   for (const auto& [id, job] : jobs_) {
     if (job.rid == rid) running.push_back(id);
@@ -179,6 +177,9 @@ Task<Result<void>> Server::bury(Rid rid) {
   }
   state_->reclaim(rid);
   SCOUTFS_CO_CHECK(co_await commit_changes());
+  // Told as soon as it is so: a revoke that overtook its grant would be taken for an old one's.
+  lock::LockTable::Output output;
+  locks_.forget(rid, output);
   deliver(output);
   changed_.wake_all();
   compact_wake_.wake_all();
