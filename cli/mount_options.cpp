@@ -30,12 +30,15 @@ constexpr std::array kHelp{
                     "fcntl and flock locks hold on this node alone; without, "
                     "they are refused (ENOLCK)"},
     MountOptionHelp{"noatime", "never update access times; default is relatime"},
-    MountOptionHelp{"cache=MODE",
-                    "what the kernel may cache: none, attr (attributes and file pages) or full "
-                    "(names too, from Linux 6.16 on); default: the most that it can"},
-    MountOptionHelp{"cache_settle=MS",
-                    "the kernel caches nothing for a while under a lock that was held for a "
-                    "shorter time than this, milliseconds; default 10"},
+    MountOptionHelp{
+        "cache=none|attr|full",
+        "what the kernel may cache: nothing; attributes and file pages; names too (from "
+        "Linux 6.16 on). Default: the most that it can"},
+    MountOptionHelp{
+        "cache_settle=MS",
+        "milliseconds, default 10: no names and attributes are cached for a while under a "
+        "lock that was held shorter, nor pages of files that were changed within 100 "
+        "times this"},
     MountOptionHelp{"log=FILE", "append the log to this file instead of the system's log"},
     MountOptionHelp{"log_level=LEVEL", "debug, info, warning or error; default info"},
     MountOptionHelp{"metrics=IP:PORT", "serve Prometheus metrics at this address"},

@@ -21,7 +21,7 @@ void set_up(const FuseMount& mount, const fs::Inode& inode, fuse_file_info& info
   info.fh = bypass ? 1 : 0;
 }
 
-// True if the kernel keeps pages locked until the READ is answered.
+// True if the kernel surely keeps all pages of a READ locked and empty until it is answered.
 bool locks_pages(const fuse_file_info& info) {
   return info.fh == 0 && (info.flags & O_DIRECT) == 0;
 }
@@ -76,7 +76,9 @@ Task<void> read_file(FuseMount* mount, fuse_req_t request, Ino ino, std::size_t 
   CacheGrant grant(mount->cache());
   grant.about_pages(ino, offset, size, pages);
   fs::Context context = call.context(&grant);
-  if (pages == CacheGrant::Pages::locked) context.caller = client::Caller::page_reader;
+  // Past the cache, too: a private mapping reads its pages through whatever file it was made
+  // of.
+  context.caller = client::Caller::page_reader;
   const auto buffer = std::make_unique_for_overwrite<std::byte[]>(size);
   const std::span<std::byte> out(buffer.get(), size);
   const auto got = co_await mount->filesystem().read(context, ino, offset, out);

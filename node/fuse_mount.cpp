@@ -13,6 +13,7 @@
 #include <cstdlib>
 #include <cstring>
 #include <fstream>
+#include <sstream>
 
 #include "node/fuse_call.hpp"
 #include "node/loop/helper_thread.hpp"
@@ -25,6 +26,8 @@ constexpr int kRequestsPerTurn = 64;  // before coroutines and other files have 
 
 // With the kernel's default of 12, parked reads of a few files hold up everybody's writes.
 constexpr unsigned kBackgroundMax = 4096;
+
+constexpr unsigned kReadAheadKib = 4096;
 
 // Of a call whose process got a signal that it handles.
 constexpr TimeNs kInterruptPatience = 2 * kSecond;
@@ -43,6 +46,35 @@ bool is_dying(pid_t thread) {
     if ((pending >> (SIGKILL - 1) & 1) != 0) return true;
   }
   return false;
+}
+
+// A path as mountinfo shows it.
+std::string escaped(const std::string& path) {
+  std::string out;
+  for (const char c : path) {
+    if (c == ' ' || c == '\t' || c == '\n' || c == '\\') {
+      out += fmt::format("\\{:03o}", static_cast<unsigned char>(c));
+    } else {
+      out += c;
+    }
+  }
+  return out;
+}
+
+// The kernel reads ahead through its cache 128 KiB at a time, a request each. It is not told in
+// the session but by a file of the mount's device number, which is not asked of the mount
+// itself.
+void read_ahead_more(const std::string& directory) {
+  std::ifstream mounts("/proc/self/mountinfo");
+  std::string line, device;
+  while (std::getline(mounts, line)) {
+    std::istringstream fields(line);
+    std::string id, parent, number, root, place;
+    fields >> id >> parent >> number >> root >> place;
+    if (place == escaped(directory)) device = number;
+  }
+  // Where there is no such file, reading goes on as it is.
+  std::ofstream(fmt::format("/sys/class/bdi/{}/read_ahead_kb", device)) << kReadAheadKib;
 }
 
 void on_init(void* userdata, fuse_conn_info* connection) {
@@ -185,6 +217,7 @@ Result<void> FuseMount::start(std::string& why) {
   session_.reset(session);
   const int fd = fuse_session_fd(session);
   SCOUTFS_CHECK(cache_.open(fd, options_.cache, why));
+  if (cache_.keeps_pages()) read_ahead_more(options_.directory);
   // A request may be taken back between the poll and the read.
   fcntl(fd, F_SETFL, fcntl(fd, F_GETFL) | O_NONBLOCK);
   watch_ = loop_.watch(fd, EPOLLIN, [this](std::uint32_t) { receive(); });

@@ -189,7 +189,7 @@ class CacheGrant final : public fs::Witness {
   void about_name(Ino dir) { dir_ = dir; }
   // An entry moves into the directory, and the kernel takes what it knows of it along.
   void about_move(Ino to_dir) { to_dir_ = to_dir; }
-  // Pages: of what is read through the page cache they are locked until the answer.
+  // Pages: of what is read through the page cache they are locked and empty until the answer.
   enum class Pages : std::uint8_t { locked, not_locked };
   void about_pages(Ino ino, std::uint64_t offset, std::size_t size, Pages how);
 

@@ -15,6 +15,8 @@ struct Subject {
   int fd = -1;        // of `path`, kept open for reading; -1 where the kind does not want it
   // Of the first kContentBytes; null where the mount does not let files be mapped shared.
   const volatile std::uint64_t* mapping = nullptr;
+  // The same, private and of a descriptor that may write; null where `mapping` is.
+  const volatile std::uint64_t* private_mapping = nullptr;
 };
 
 inline constexpr std::uint64_t kContentBytes = 8192;

@@ -92,9 +92,17 @@ class Worker {
     Subject& subject = subjects_[number];
     subject.fd = ::open(subject.path.c_str(), O_RDONLY | O_CLOEXEC);
     if (subject.fd < 0) return fail(number, "open", {.error = errno}, 0, 0);
-    void* const at = mmap(nullptr, kContentBytes, PROT_READ, MAP_SHARED, subject.fd, 0);
-    if (at == MAP_FAILED) return;
-    subject.mapping = static_cast<const volatile std::uint64_t*>(at);
+    subject.mapping = mapped(subject.fd, MAP_SHARED);
+    if (subject.mapping == nullptr) return;
+    const int writable = ::open(subject.path.c_str(), O_RDWR | O_CLOEXEC);
+    if (writable < 0) return fail(number, "open for writing", {.error = errno}, 0, 0);
+    subject.private_mapping = mapped(writable, MAP_PRIVATE);
+    close(writable);
+  }
+
+  static const volatile std::uint64_t* mapped(int fd, int how) {
+    void* const at = mmap(nullptr, kContentBytes, PROT_READ, how, fd, 0);
+    return at == MAP_FAILED ? nullptr : static_cast<const volatile std::uint64_t*>(at);
   }
 
   void fail(std::size_t subject, const char* what, Sight sight, std::uint64_t done,
