@@ -87,6 +87,7 @@ int run(const Options& options) {
   if (!volume.open(options.device, OfflineVolume::Access::read_only, why)) {
     return failed("check", why);
   }
+  if (volume.is_mounted(options.device, why)) return failed("check", why);
   check::Options how;
   how.verify_data = !options.metadata_only;
   const bool progress = isatty(STDERR_FILENO) != 0 && !options.json;

@@ -20,7 +20,7 @@ std::vector<OptionText> options_of(const CLI::App& command) {
     OptionText text;
     for (const std::string& name : option->get_snames()) text.names.push_back("-" + name);
     for (const std::string& name : option->get_lnames()) text.names.push_back("--" + name);
-    if (text.names.empty() || option->get_type_size_max() > 0) {
+    if (text.names.empty() || option->get_expected_max() > 0) {
       std::string name = text.names.empty() ? option->get_name() : option->get_lnames().front();
       for (char& c : name) c = static_cast<char>(std::toupper(static_cast<unsigned char>(c)));
       text.value = name;

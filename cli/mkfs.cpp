@@ -134,6 +134,7 @@ int run(const Options& options) {
   if (device_blocks < format::kDeviceBlocksMin) {
     return failed("mkfs", explain(options, device_blocks, Errc::no_space));
   }
+  if (volume.is_mounted(options.device, why)) return failed("mkfs", why);
   if (!options.force) {
     const auto found = volume.loop().run(find_signature(volume.device()));
     if (!found.has_value()) {

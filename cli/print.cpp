@@ -25,6 +25,7 @@ int run(const Options& options) {
   if (!volume.open(options.device, OfflineVolume::Access::read_only, why)) {
     return failed("print", why);
   }
+  if (volume.is_mounted(options.device, why)) return failed("print", why);
   const Print print = options.server ? &check::print_server_item : &check::print_item;
   bool first = true;
   check::VisitItem visit = [&](std::string_view key, std::string_view value) {

@@ -171,7 +171,7 @@ void add_run_options(CLI::App& command, SimArguments& arguments) {
 
 void add_sim_command(CLI::App& app) {
   const auto arguments = std::make_shared<SimArguments>();
-  CLI::App& sim = *app.add_subcommand("sim", "Run the cluster in a simulated world");
+  CLI::App& sim = *app.add_subcommand("sim", "Run the cluster in a simulated world.");
   sim.require_subcommand(1);
 
   CLI::App& run = *sim.add_subcommand("run", "Run a range of seeds");

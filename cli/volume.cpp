@@ -2,6 +2,11 @@
 
 #include <fmt/core.h>
 
+#include <algorithm>
+#include <optional>
+
+#include "engine/cluster/quorum_region.hpp"
+#include "engine/lsm/durable_tree.hpp"
 #include "node/file_device.hpp"
 #include "node/open_device.hpp"
 
@@ -24,6 +29,48 @@ bool OfflineVolume::open(const std::string& device, Access access, std::string& 
   auto opened = loop_.run(node::open_device(device, loop_, why));
   if (!opened.has_value()) return false;
   device_ = std::move(*opened);
+  return true;
+}
+
+namespace {
+
+constexpr TimeNs kWatch = 2 * kSecond;  // in which a mount writes its block ten times
+constexpr TimeNs kLook = 100 * kMillisecond;
+
+// A block of a mount that lives.
+Task<std::optional<format::QuorumBlock>> find_living(Scheduler& scheduler,
+                                                     BlockDevice& device) {
+  const auto superblock = co_await lsm::read_superblock(device);
+  if (!superblock.has_value()) co_return std::nullopt;
+  cluster::QuorumRegion region(device, superblock->fsid);
+  const auto before = co_await region.read_all();
+  if (!before.has_value()) co_return std::nullopt;
+  const bool anybody = std::any_of(before->begin(), before->end(), [](const auto& block) {
+    return block.has_value() && !block->ended;
+  });
+  const TimeNs end_ns = scheduler.now_ns() + kWatch;
+  while (anybody && scheduler.now_ns() < end_ns) {
+    co_await Sleep(scheduler, kLook);
+    const auto now = co_await region.read_all();
+    if (!now.has_value()) co_return std::nullopt;
+    for (std::size_t slot = 0; slot < now->size(); ++slot) {
+      const auto &old = (*before)[slot], &block = (*now)[slot];
+      const bool in_use = block.has_value() && !block->ended;
+      if (in_use && (!old.has_value() || old->write_number != block->write_number)) {
+        co_return block;
+      }
+    }
+  }
+  co_return std::nullopt;
+}
+
+}  // namespace
+
+bool OfflineVolume::is_mounted(const std::string& device, std::string& why) {
+  const auto living = loop_.run(find_living(loop_.scheduler(), *device_));
+  if (!living.has_value()) return false;
+  why = fmt::format("'{}' is mounted by {} at {}; unmount it everywhere first", device,
+                    living->name, to_string(living->address));
   return true;
 }
 

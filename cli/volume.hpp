@@ -21,6 +21,11 @@ class OfflineVolume {
   // DEVICE is an NBD URI, a block device or an image file. False: `why` says what is wrong.
   bool open(const std::string& device, Access access, std::string& why);
 
+  // True if somebody has the volume mounted now: `why` says who. Takes two seconds where a
+  // mount has not left its slot, to tell one that lives from one that died. What cannot be read
+  // is no volume that somebody has mounted.
+  bool is_mounted(const std::string& device, std::string& why);
+
   node::EventLoop& loop() { return loop_; }
   BlockDevice& device() { return *device_; }
   Env env();

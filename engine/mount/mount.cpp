@@ -155,7 +155,9 @@ Task<Result<void>> Mount::Impl::start(Cancellation* cancellation) {
   }
   const Result<Address> bound = env_.network.listen(listen);
   if (!bound.has_value()) {
-    failure_ = fmt::format("cannot listen on {}: {}", to_string(listen),
+    const std::string address = to_string(listen);
+    const std::size_t shown = listen.port == 0 ? address.find(':') : address.size();
+    failure_ = fmt::format("cannot listen on {}: {}", address.substr(0, shown),
                            bound.error().code == Errc::busy ? "the port is in use"
                                                             : "not an address of this host");
     co_return std::unexpected(bound.error());

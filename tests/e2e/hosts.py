@@ -47,7 +47,8 @@ class Space:
         self.holder = subprocess.Popen(
             ["unshare", *[f"--{kind}" for kind in kinds], "--fork", "--kill-child", "--",
              "bash", "-c", "trap : TERM INT; echo; while :; do sleep 1000 & wait; done"],
-            stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, start_new_session=True)
+            stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL,
+            start_new_session=True)
         self.holder.stdout.readline()
         self.pid = child_of(self.holder)
 
@@ -159,12 +160,17 @@ class Host(Space):
         for words in ("link set lo up", f"addr add {self.address}/24 dev eth0",
                       "link set eth0 up"):
             self.run("ip", *words.split())
-        (self.folder / "machine-id").write_text(f"{self.number:032x}\n")
-        (self.folder / "fstab").write_text("")
-        for name in ("machine-id", "fstab"):
-            self.run("mount", "--bind", self.folder / name, f"/etc/{name}")
         for folder in ("/run/scoutfs", "/run/mount"):
             self.run("mount", "-t", "tmpfs", "-o", "mode=755", "run", folder)
+        # What this host writes to /etc is seen by nobody else.
+        over = self.folder / "etc"
+        over.mkdir()
+        self.run("mount", "-t", "tmpfs", "-o", "mode=755", "etc", over)
+        self.run("mkdir", over / "upper", over / "work")
+        self.run("mount", "-t", "overlay", "-o",
+                 f"lowerdir=/etc,upperdir={over}/upper,workdir={over}/work", "etc", "/etc")
+        self.write("/etc/machine-id", f"{self.number:032x}\n")
+        self.write("/etc/fstab", "")
 
     def options(self, more="") -> str:
         return f"cluster=scoutfs,listen={self.address},log={self.log},{more}".rstrip(",")
@@ -183,8 +189,11 @@ class Host(Space):
         mounts = self.run("cat", "/proc/mounts").out
         return any(line.split()[1] == str(self.directory) for line in mounts.splitlines())
 
+    def write(self, path, text: str):
+        self.run("tee", path, stdin=text)
+
     def put(self, name: str, text: str):
-        self.run("tee", self.directory / name, stdin=text)
+        self.write(self.directory / name, text)
 
     def get(self, name: str) -> str:
         return self.run("cat", self.directory / name).out
@@ -197,6 +206,7 @@ class Host(Space):
 class HostsTest(unittest.TestCase):
     """A test of hosts of its own, on the disk of its own that the storage server serves."""
     timeout = cluster.TEST_TIMEOUT
+    logs = ""
 
     def setUp(self):
         self.network = Network()

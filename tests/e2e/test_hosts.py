@@ -85,8 +85,8 @@ class ThreeHosts(hosts.HostsTest):
     def test_fstab(self):
         device = self.make_volume()
         for host in self.all:
-            (host.folder / "fstab").write_text(
-                f"{device}  {host.directory}  scoutfs  {host.options('_netdev')}  0  0\n")
+            host.write("/etc/fstab", f"{device}  {host.directory}  scoutfs  "
+                                     f"{host.options('_netdev')}  0  0\n")
             host.run("mount", "-a", "-O", "no_netdev")
             self.assertFalse(host.is_mounted())
             host.run("mount", "-a", "-O", "_netdev")
@@ -112,6 +112,10 @@ class ThreeHosts(hosts.HostsTest):
         again = self.a.mount(device, check=False)
         self.assertNotEqual(again.code, 0)
         self.assertIn("mounted on", again.err)
+        for command in (["mkfs", "-f"], ["check"], ["print"]):
+            refused = self.network.switch.run("scoutfs", *command, device, check=False)
+            self.assertEqual(refused.code, 1, str(refused))
+            self.assertRegex(refused.err, f"is mounted by .* at {self.a.address}:.*unmount it")
         taken = self.b.mount(device, "slot=0", check=False)
         self.assertNotEqual(taken.code, 0)
         self.assertRegex(taken.err, f"slot 0 is in use by .* at {self.a.address}")
