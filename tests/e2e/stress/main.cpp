@@ -225,7 +225,12 @@ bool watch(Shared& shared, const std::vector<pid_t>& workers, double seconds) {
     if (now >= end) shared.stop = true;
     for (std::size_t i = 0; i < workers.size(); ++i) {
       if (ended[i]) continue;
-      if (waitpid(workers[i], nullptr, WNOHANG) == workers[i]) {
+      int status = 0;
+      if (waitpid(workers[i], &status, WNOHANG) == workers[i]) {
+        if (status != 0) {
+          // By a signal, as reading a mapping behind the end of its file.
+          shared.fail({.worker = i, .what = shared.workers[i].step, .error = ECHILD});
+        }
         ended[i] = true;
         --left;
         continue;
