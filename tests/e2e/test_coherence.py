@@ -3,6 +3,7 @@
 import json
 import os
 import pathlib
+import subprocess
 import sys
 
 import cluster
@@ -10,7 +11,15 @@ import cluster
 STRESS = pathlib.Path(os.environ.get(
     "SCOUTFS_BUILD", pathlib.Path(__file__).parents[2] / "build/release")) / "coherence_stress"
 # Of each run; `just soak-mounts` gives more.
-SECONDS = float(os.environ.get("SCOUTFS_STRESS_SECONDS", "3"))
+SECONDS = float(os.environ.get("SCOUTFS_STRESS_SECONDS", "2.5"))
+# Reads a file from one end to the other, again and again.
+READ_ON = """
+import os, sys
+fd = os.open(sys.argv[1], os.O_RDONLY)
+while True:
+    for offset in range(0, 16 << 20, 1 << 20):
+        os.pread(fd, 1 << 20, offset)
+"""
 SEED = int(os.environ.get("SCOUTFS_STRESS_SEED", "1"))
 
 
@@ -50,6 +59,30 @@ class Coherence(cluster.ClusterTest):
         for counts in self.stress(2, "cache=attr,cache_settle=0", "--older-ends"):
             self.assertEqual(counts["epochs"], 0)
             self.assertGreater(counts["drops"], 0)
+
+    def test_readers_of_pages_do_not_keep_a_writer_out(self):
+        self.nodes = 2
+        self.use(cluster.Cluster(2, self.megabytes))
+        for node in self.cluster.nodes:
+            node.start("cache=full,cache_settle=0")
+        here, there = (node / "file" for node in self.cluster.nodes)
+        here.write_bytes(bytes(16 << 20))
+        readers = [subprocess.Popen([sys.executable, "-c", READ_ON, str(here)],
+                                    start_new_session=True) for _ in range(2)]
+        first = self.cluster.nodes[0]
+        before = first.status()["requests"]
+        try:
+            cluster.wait_until(lambda: first.status()["requests"] > before + 20, "readers")
+            with open(there, "r+b", buffering=0) as file:
+                for number in range(50):
+                    os.pwrite(file.fileno(), bytes([number]), number << 18)
+                    self.assertEqual(os.pread(file.fileno(), 1, number << 18), bytes([number]))
+        finally:
+            for reader in readers:
+                reader.kill()
+                reader.wait(cluster.TIMEOUT)
+        self.assertGreater(first.status()["cache_counts"]["drops"], 0)
+        self.finish()
 
     def test_none(self):
         for counts in self.stress(2, "cache=none"):
