@@ -47,7 +47,10 @@ Task<void> Server::serve(std::unique_ptr<Connection> connection) {
   changed_.wake_all();
   const Result<void> ended = co_await channel->pump();
   if (failed_with(ended, Errc::corrupt)) violation(rid, "a frame out of order");
-  if (!state_->members().contains(rid)) sessions_.erase(rid);  // it said farewell
+  if (!state_->members().contains(rid)) {  // it said farewell
+    forget_open(rid);
+    sessions_.erase(rid);
+  }
   changed_.wake_all();
 }
 

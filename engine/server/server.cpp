@@ -433,9 +433,11 @@ Task<void> Server::do_farewell(Rid rid, RequestId id) {
   const Result<void> durable = co_await commit_changes();
   if (!durable.has_value()) co_return;
   answer(rid, id, session::Empty{});
-  Session& session = sessions_.at(rid);
-  session.open_seqs.clear();
-  forget_open(rid);
+  // Its connection may have broken meanwhile; then serve() has removed the session.
+  if (const auto found = sessions_.find(rid); found != sessions_.end()) {
+    found->second.open_seqs.clear();
+    forget_open(rid);
+  }
   changed_.wake_all();
   // The session ends when the member closes its connection; serve() removes it.
 }

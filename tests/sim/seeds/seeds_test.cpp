@@ -34,6 +34,15 @@ BOOST_AUTO_TEST_CASE(a_thousand_seeds_pass) {
   }
 }
 
+// Beyond the thousand.
+BOOST_AUTO_TEST_CASE(seeds_that_found_something_pass) {
+  for (const std::uint64_t seed : {10545U}) {
+    for (const auto& [number, verdict] : run(seed, seed, {})) {
+      BOOST_TEST(verdict.passed, to_text(verdict));
+    }
+  }
+}
+
 BOOST_AUTO_TEST_CASE(a_seed_repeats_to_the_last_event) {
   const std::map<std::uint64_t, Verdict> once = run(1, 40, {});
   const std::map<std::uint64_t, Verdict> again = run(1, 40, {});
