@@ -109,8 +109,10 @@ Task<Result<void>> Transactions::begin(Reservation reservation, Cancellation* ca
         pool_.segments.blocks() >= segment_need(reservation.item_bytes) + reserve &&
         pool_.data.blocks() >= reservation.data_blocks;
     if (!space) {
-      SCOUTFS_CO_CHECK(co_await ensure_space(reservation));
-      continue;
+      const Result<void> ensured = co_await ensure_space(reservation);
+      if (ensured.has_value()) continue;
+      give_back_unused_seq();
+      co_return ensured;
     }
     break;
   }
@@ -133,6 +135,13 @@ std::uint64_t Transactions::segment_need(std::uint64_t extra_bytes) const {
 
 void Transactions::drop_seq(Seq seq) {
   if (seq) session_.notify(session::DropSeq{.seq = seq});
+}
+
+void Transactions::give_back_unused_seq() {
+  const bool wanted = open_->seq && open_->seq <= commit_wanted_;
+  if (wanted && !open_->dirty() && open_->opened_ns == 0) {
+    drop_seq(std::exchange(open_->seq, Seq{}));
+  }
 }
 
 void Transactions::take_spare(Seq seq) {

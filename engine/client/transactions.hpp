@@ -106,6 +106,8 @@ class Transactions {
                                    std::uint64_t contiguous);
   std::uint64_t segment_need(std::uint64_t extra_bytes) const;
   void drop_seq(Seq seq);
+  // An operation ended before it used the seq that was asked back while it was fetched.
+  void give_back_unused_seq();
   void take_spare(Seq seq);
   void settle_limbo();
 
