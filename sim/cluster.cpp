@@ -164,6 +164,10 @@ void Cluster::pause(unsigned node, TimeNs lasts_ns) {
   if (lives_[node] != nullptr) lives_[node]->actor().pause_until(world_.now_ns() + lasts_ns);
 }
 
+void Cluster::lose_disk(unsigned node, TimeNs lasts_ns) {
+  if (lives_[node] != nullptr) disk_.lose_path(lives_[node]->path(), lasts_ns);
+}
+
 void Cluster::power_cut(CutMode mode) {
   SCOUTFS_ASSERT(!any_alive());
   disk_.power_cut(mode);

@@ -45,6 +45,7 @@ class Cluster {
   // It finishes what it does and unmounts.
   void ask_to_leave(unsigned node);
   void pause(unsigned node, TimeNs lasts_ns);
+  void lose_disk(unsigned node, TimeNs lasts_ns);
   // Requires: no node has a life.
   void power_cut(CutMode mode);
   // Ends lives that ended by themselves. Call after every step. `comes_back_ns`: when nodes

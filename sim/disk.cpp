@@ -21,6 +21,7 @@ struct SharedDisk::Write {
   Blocks blocks;
   Durability durability = Durability::after_flush;
   std::vector<Piece> pieces;
+  std::uint64_t connection = 0;  // it is sent on
   std::uint64_t completion = 0;  // order of completions; 0: not complete
   std::uint64_t submission = 0;  // an event of an earlier one is void
   bool at_host = false;          // in the queue of a node that stands still
@@ -33,7 +34,9 @@ struct DiskPath {
   unsigned node = 0;
   TimeNs free_ns = 0;  // when it can take the next request
   bool dropped = false;
-  bool lost = false;
+  bool lost = false;             // without a connection
+  std::uint64_t connection = 0;  // those that were lost so far
+  TimeNs lost_until_ns = 0;
   bool fenced = false;
   bool confirmed = false;
   bool settling = false;                  // drained; the fence is being remembered
@@ -88,10 +91,10 @@ void SharedDisk::read(const std::shared_ptr<DiskPath>& path, BlockNo first, std:
   SCOUTFS_ASSERT(first.value + count <= options_.block_count);
   const Times times = draw_times(*path);
   const bool fails = errors_.read_fails(path->node, {first, count});
-  events_.at(times.ends_ns, [this, path, first, count, done, fails] {
+  events_.at(times.ends_ns, [this, path, sent_on = path->connection, first, count, done, fails] {
     if (path->dropped) return;
     trace_.event(events_.now_ns(), path->node, EventKind::disk_read, first.value);
-    const std::optional<Errc> wrong = broken(*path);
+    const std::optional<Errc> wrong = broken(*path, sent_on);
     if (wrong == Errc::fenced) ++refused_;
     if (wrong.has_value()) return done.set(fail(*wrong));
     if (fails) {
@@ -133,6 +136,7 @@ void SharedDisk::write(const std::shared_ptr<DiskPath>& path, BlockNo first,
               durability == Durability::on_completion ? ", durably" : "");
   auto write = std::make_shared<Write>();
   write->path = path;
+  write->connection = path->connection;
   write->first = first.value;
   write->durability = durability;
   write->blocks.reserve(count);
@@ -143,9 +147,9 @@ void SharedDisk::write(const std::shared_ptr<DiskPath>& path, BlockNo first,
   submit(write);
 }
 
-std::optional<Errc> SharedDisk::broken(const DiskPath& path) {
+std::optional<Errc> SharedDisk::broken(const DiskPath& path, std::uint64_t connection) {
   if (path.fenced) return Errc::fenced;
-  if (path.lost) return Errc::disconnected;
+  if (path.lost || connection != path.connection) return Errc::disconnected;
   return std::nullopt;
 }
 
@@ -153,7 +157,7 @@ std::optional<Errc> SharedDisk::broken(const DiskPath& path) {
 void SharedDisk::submit(const std::shared_ptr<Write>& write) {
   DiskPath& path = *write->path;
   const Times times = draw_times(path);
-  const std::optional<Errc> wrong = broken(path);
+  const std::optional<Errc> wrong = broken(path, write->connection);
   if (wrong == Errc::fenced) ++refused_;
   if (wrong.has_value()) {
     events_.at(times.ends_ns, [write, wrong] { write->done->set(fail(*wrong)); });
@@ -173,7 +177,8 @@ void SharedDisk::submit(const std::shared_ptr<Write>& write) {
 
 void SharedDisk::end(const std::shared_ptr<Write>& write, std::uint64_t submission) {
   const DiskPath& path = *write->path;
-  if (path.dropped || path.lost || write->submission != submission) return;
+  if (path.dropped || write->connection != path.connection) return;
+  if (write->submission != submission) return;
   if (write->failed) return end_failed(write);
   complete(write);
   // A fence waited for it; who sent it is told of the fence all the same.
@@ -212,6 +217,10 @@ void SharedDisk::land(const std::shared_ptr<Write>& write, std::size_t number,
   if (write->path->confirmed) {
     board_.fail("fence", "a write landed after its incarnation was fenced or confirmed dead");
   }
+  const bool orphaned = write->path->dropped || write->connection != write->path->connection;
+  if (orphaned && !write->path->dropped && !write->path->lost) {
+    board_.fail("fence", "a write of a lost connection landed after a new one was admitted");
+  }
   piece.state = Write::State::landed;
   for (std::uint64_t i = piece.first; i < piece.first + piece.count; ++i) {
     current_.set(write->first + i, write->blocks[i]);
@@ -219,7 +228,7 @@ void SharedDisk::land(const std::shared_ptr<Write>& write, std::size_t number,
   }
   trace_.event(events_.now_ns(), write->path->node, EventKind::disk_land,
                mix(write->first + piece.first, piece.count));
-  if (write->path->dropped || write->path->lost) finish_if_dead(write);
+  if (orphaned) finish_if_dead(write);
 }
 
 template <class Covers>
@@ -252,10 +261,10 @@ void SharedDisk::flush(const std::shared_ptr<DiskPath>& path, const Done& done) 
   // It covers what had completed when it began.
   const std::uint64_t covered = completions_;
   const bool fails = errors_.flush_fails(path->node);
-  events_.at(times.ends_ns, [this, path, covered, done, fails] {
+  events_.at(times.ends_ns, [this, path, sent_on = path->connection, covered, done, fails] {
     if (path->dropped) return;
     trace_.event(events_.now_ns(), path->node, EventKind::disk_flush, covered);
-    const std::optional<Errc> wrong = broken(*path);
+    const std::optional<Errc> wrong = broken(*path, sent_on);
     if (wrong == Errc::fenced) ++refused_;
     if (wrong.has_value()) return done.set(fail(*wrong));
     const auto covers = [covered](const Write& write) {
@@ -310,18 +319,50 @@ void SharedDisk::drop_path(const std::shared_ptr<DiskPath>& path) {
   }
 }
 
-void SharedDisk::lose_path(const std::shared_ptr<DiskPath>& path) {
+void SharedDisk::lose_path(const std::shared_ptr<DiskPath>& path, TimeNs lasts_ns) {
   SCOUTFS_ASSERT(!path->dropped);
+  const TimeNs until_ns = lasts_ns == kForever ? kForever : events_.now_ns() + lasts_ns;
+  path->lost_until_ns = std::max(path->lost_until_ns, until_ns);
   if (path->lost) return;
   path->lost = true;
+  ++path->connection;
+  trace_.line(events_.now_ns(), path->node, "loses its connection to the disk");
   const std::vector<std::shared_ptr<Write>> in_flight = path->in_flight;
   std::erase_if(path->in_flight, [](const auto& write) { return write->at_host; });
   for (const std::shared_ptr<Write>& write : in_flight) {
     if (write->at_host) continue;  // it is told when it leaves its queue
     leave_to_chance(write, options_.late_write_ns);
-    events_.after(random_.below(options_.slow_ns),
-                  [write] { write->done->set(fail(*broken(*write->path))); });
+    events_.after(random_.below(options_.slow_ns), [write] {
+      write->done->set(fail(*broken(*write->path, write->connection)));
+    });
   }
+}
+
+void SharedDisk::lose_all_paths(TimeNs lasts_ns) {
+  const std::vector<std::shared_ptr<DiskPath>> paths = paths_;
+  for (const std::shared_ptr<DiskPath>& path : paths) {
+    if (!path->dropped) lose_path(path, lasts_ns);
+  }
+}
+
+void SharedDisk::reconnect(const std::shared_ptr<DiskPath>& path, const Done& done) {
+  events_.after(options_.latency_max_ns, [this, path, done] { admit(path, done); });
+}
+
+void SharedDisk::admit(const std::shared_ptr<DiskPath>& path, const Done& done) {
+  if (path->dropped) return;
+  if (path->fenced) return done.set(fail(Errc::fenced));
+  if (events_.now_ns() < path->lost_until_ns) return done.set(fail(Errc::disconnected));
+  // Whoever reconnects has given the old connection up, lost or not.
+  if (!path->lost) lose_path(path, 0);
+  if (!path->in_flight.empty()) {
+    events_.after(kMillisecond, [this, path, done] { admit(path, done); });
+    return;
+  }
+  path->lost = false;
+  board_.ran("fence");
+  trace_.line(events_.now_ns(), path->node, "has a new connection to the disk");
+  done.set(Result<void>{});
 }
 
 bool SharedDisk::lost(const DiskPath& path) {
@@ -395,7 +436,9 @@ void SharedDisk::fence(const std::shared_ptr<DiskPath>& path, const Done& done) 
     // What comes late from a dead node or a lost path is finished or dropped now.
     const std::vector<std::shared_ptr<Write>> in_flight = path->in_flight;
     for (const std::shared_ptr<Write>& write : in_flight) {
-      if (path->dropped || path->lost) leave_to_chance(write, options_.slow_ns);
+      if (path->dropped || write->connection != path->connection) {
+        leave_to_chance(write, options_.slow_ns);
+      }
     }
   }
   settle_fence(path);
@@ -497,6 +540,12 @@ Task<Result<void>> SimDevice::write(BlockNo first, std::span<const std::byte> da
 Task<Result<void>> SimDevice::flush() {
   const SharedDisk::Done done(scheduler_);
   disk_.flush(path_, done);
+  co_return co_await done.wait();
+}
+
+Task<Result<void>> SimDevice::reconnect() {
+  const SharedDisk::Done done(scheduler_);
+  disk_.reconnect(path_, done);
   co_return co_await done.wait();
 }
 

@@ -14,6 +14,10 @@
 // each piece of a write in flight lands in time, lands late, or never. A node that stands still
 // keeps some of its requests in its own queue and sends them when it wakes.
 //
+// A path can lose its connection while its process lives: what was in flight then ends as at a
+// death, for the process it has failed. A new connection is admitted when nothing of the old
+// one can land any more (protocol rule 12); the array audits that as well.
+//
 // The array fences a path: from then on it refuses what arrives there, it finishes or drops
 // what has arrived, remembers the fence, and only then says so. Once it has confirmed a death
 // or a fence, nothing of that path may land any more; the array audits it.
@@ -28,7 +32,7 @@
 #include <vector>
 
 #include "engine/async/sync.hpp"
-#include "engine/env/block_device.hpp"
+#include "engine/env/lasting_device.hpp"
 #include "sim/disk_errors.hpp"
 #include "sim/event_queue.hpp"
 #include "sim/image.hpp"
@@ -98,9 +102,14 @@ class SharedDisk {
   static bool confirmed(const DiskPath& path);  // nothing of it lands any more
   // The node stands still: what it has not sent yet leaves its queue then.
   void hold_path(const std::shared_ptr<DiskPath>& path, TimeNs until_ns);
-  // The way to the array is gone for good; what is in flight ends as at a death, and every
-  // request with disconnected.
-  void lose_path(const std::shared_ptr<DiskPath>& path);
+  // The connection is gone, and cannot be made anew for so long; what is in flight ends as at a
+  // death, and every request with disconnected.
+  void lose_path(const std::shared_ptr<DiskPath>& path, TimeNs lasts_ns = kForever);
+  // All of them: the array's server is started anew.
+  void lose_all_paths(TimeNs lasts_ns);
+  // A new connection of the path. Done when nothing of the old one lands any more. Errors:
+  // disconnected (not yet), fenced.
+  void reconnect(const std::shared_ptr<DiskPath>& path, const Done& done);
   static bool lost(const DiskPath& path);
 
   // Requires: every path is dropped.
@@ -135,7 +144,8 @@ class SharedDisk {
   };
   Times draw_times(DiskPath& path);
   // What is wrong with the way of a request that ends now; nullopt: nothing.
-  static std::optional<Errc> broken(const DiskPath& path);
+  static std::optional<Errc> broken(const DiskPath& path, std::uint64_t connection);
+  void admit(const std::shared_ptr<DiskPath>& path, const Done& done);
   void submit(const std::shared_ptr<Write>& write);
   void arrive(const std::shared_ptr<Write>& write);
   void end(const std::shared_ptr<Write>& write, std::uint64_t submission);
@@ -173,7 +183,7 @@ class SharedDisk {
 };
 
 // One incarnation's device.
-class SimDevice final : public BlockDevice {
+class SimDevice final : public DeviceLink {
  public:
   SimDevice(SharedDisk& disk, std::shared_ptr<DiskPath> path, Scheduler& scheduler)
       : disk_(disk), path_(std::move(path)), scheduler_(scheduler) {}
@@ -183,6 +193,7 @@ class SimDevice final : public BlockDevice {
   Task<Result<void>> write(BlockNo first, std::span<const std::byte> data,
                            Durability durability) override;
   Task<Result<void>> flush() override;
+  Task<Result<void>> reconnect() override;
 
  private:
   SharedDisk& disk_;

@@ -83,10 +83,11 @@ NodeLife::NodeLife(Cluster& cluster, unsigned node, Life number, const NodeClock
       random_(cluster.plan().seed, Stream::node, number),
       follower_random_(cluster.plan().seed, Stream::follower, number),
       path_(std::move(path)),
-      device_(cluster.disk(), path_, scheduler_),
+      log_(cluster.world(), node),
+      link_(cluster.disk(), path_, scheduler_),
+      device_(scheduler_, clock, log_, link_, {}),
       network_(cluster.network().attach(node, scheduler_)),
       fencing_(cluster, node, scheduler_),
-      log_(cluster.world(), node),
       actor_(node, scheduler_, clock),
       kernel_(scheduler_, cluster.plan().seed, number,
               [this](lock::LockId id) { return mount_->admit_page_readers(id); }) {

@@ -65,6 +65,7 @@ class NodeLife {
   Life number() const { return number_; }
   State state() const { return state_; }
   Mount& mount() { return *mount_; }
+  const std::shared_ptr<DiskPath>& path() const { return path_; }
   Rid rid() const { return mount_->status().rid; }
   Actor& actor() { return actor_; }
   Scheduler& scheduler() { return scheduler_; }
@@ -97,10 +98,11 @@ class NodeLife {
   SimRandom random_;  // the engine's
   SimRandom follower_random_;
   std::shared_ptr<DiskPath> path_;
-  SimDevice device_;
+  SimLog log_;
+  SimDevice link_;
+  LastingDevice device_;
   std::unique_ptr<NodeNetwork> network_;
   SimFencing fencing_;
-  SimLog log_;
   Actor actor_;
   SlowKernel kernel_;
   std::unique_ptr<Mount> mount_;

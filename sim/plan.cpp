@@ -29,6 +29,10 @@ std::string_view to_string(FaultKind kind) {
       return "pause";
     case FaultKind::leave:
       return "leave";
+    case FaultKind::lose_disk:
+      return "lose-disk";
+    case FaultKind::restart_disk:
+      return "restart-disk";
   }
   return "unknown";
 }
@@ -159,7 +163,7 @@ void draw_world(Plan& plan, SimRandom& random) {
 
 void draw_faults(Plan& plan, SimRandom& random) {
   std::vector<FaultKind> allowed;
-  for (std::size_t i = 0; i < kFaultKinds; ++i) {
+  for (std::size_t i = 0; i < static_cast<std::size_t>(FaultKind::lose_disk); ++i) {
     const auto kind = static_cast<FaultKind>(i);
     const bool needs_two = kind >= FaultKind::disconnect && kind <= FaultKind::isolate;
     if (needs_two && plan.nodes < 2) continue;
@@ -180,10 +184,21 @@ void draw_faults(Plan& plan, SimRandom& random) {
     fault.cut = static_cast<CutMode>(random.below(4));
     plan.faults.push_back(fault);
   }
-  std::ranges::sort(plan.faults, [](const PlannedFault& a, const PlannedFault& b) {
-    return std::tie(a.at_operation, a.then_steps, a.lasts_ns) <
-           std::tie(b.at_operation, b.then_steps, b.lasts_ns);
-  });
+}
+
+// Connections to the disk that break.
+void draw_disk_faults(Plan& plan, SimRandom& random) {
+  if (!random.chance(1, 2)) return;
+  const std::uint64_t count = random.between(1, 3);
+  for (std::uint64_t i = 0; i < count; ++i) {
+    PlannedFault fault;
+    fault.kind = random.chance(1, 2) ? FaultKind::lose_disk : FaultKind::restart_disk;
+    fault.at_operation = random.between(1, plan.operations);
+    fault.then_steps = random.below(60);
+    fault.node = static_cast<unsigned>(random.below(plan.nodes));
+    fault.lasts_ns = random.log_between(kMillisecond, 8 * kSecond);
+    plan.faults.push_back(fault);
+  }
 }
 
 }  // namespace
@@ -202,8 +217,15 @@ Plan make_plan(const RunConfig& config) {
   draw_world(plan, random);
   draw_slots(plan);
   draw_full_volume(plan);
-  if (config.faults) draw_faults(plan, random);
-  if (config.faults) draw_disk_errors(plan);
+  if (config.faults) {
+    draw_faults(plan, random);
+    draw_disk_faults(plan, random);
+    std::ranges::sort(plan.faults, [](const PlannedFault& a, const PlannedFault& b) {
+      return std::tie(a.at_operation, a.then_steps, a.lasts_ns) <
+             std::tie(b.at_operation, b.then_steps, b.lasts_ns);
+    });
+    draw_disk_errors(plan);
+  }
   // What a node knows of unlinked files dies with it, and what the leader knows with its term;
   // a deletion that fails is put off.
   const bool somebody_goes = std::ranges::any_of(plan.faults, [](const PlannedFault& fault) {

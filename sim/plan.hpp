@@ -21,16 +21,18 @@ namespace scoutfs::sim {
 enum class FaultKind : std::uint8_t {
   kill_one,  // a node dies; its slot comes back
   kill_leader,
-  kill_all,    // all die; the array keeps its cache
-  power_cut,   // all die and the array loses what was not durable
-  disconnect,  // connections between two nodes break
-  partition,   // two nodes hear nothing of each other for a while
-  one_way,     // one of two nodes hears nothing of the other
-  isolate,     // a node hears nothing of anybody, nor they of it
-  pause,       // a node stands still and goes on as if nothing had happened
-  leave,       // a node unmounts and comes back
+  kill_all,      // all die; the array keeps its cache
+  power_cut,     // all die and the array loses what was not durable
+  disconnect,    // connections between two nodes break
+  partition,     // two nodes hear nothing of each other for a while
+  one_way,       // one of two nodes hears nothing of the other
+  isolate,       // a node hears nothing of anybody, nor they of it
+  pause,         // a node stands still and goes on as if nothing had happened
+  leave,         // a node unmounts and comes back
+  lose_disk,     // a node loses its connection to the disk for a while
+  restart_disk,  // all do: the disk's server is started anew
 };
-inline constexpr std::size_t kFaultKinds = 10;
+inline constexpr std::size_t kFaultKinds = 12;
 std::string_view to_string(FaultKind kind);
 
 struct PlannedFault {

@@ -206,6 +206,12 @@ class Run {
       case FaultKind::leave:
         cluster_.ask_to_leave(fault.node);
         break;
+      case FaultKind::lose_disk:
+        cluster_.lose_disk(fault.node, fault.lasts_ns);
+        break;
+      case FaultKind::restart_disk:
+        cluster_.disk().lose_all_paths(fault.lasts_ns);
+        break;
     }
   }
 

@@ -250,8 +250,10 @@ Task<void> SlotKeeper::beat() {
     }
     if (stopping_ || !block_.has_value()) continue;
     const Result<void> written = co_await write_block();
-    if (failed_with(written, Errc::disconnected)) {
-      on_lost_("the connection to the disk is lost");
+    // Anything but an error of the disk is for good.
+    if (!written.has_value() && written.error().code != Errc::io_error) {
+      on_lost_(failed_with(written, Errc::fenced) ? "this mount was fenced"
+                                                  : "the connection to the disk is lost");
       co_return;
     }
     if (failed_with(written, Errc::fenced)) {

@@ -231,6 +231,37 @@ BOOST_AUTO_TEST_CASE(a_lost_path_fails_what_is_in_flight_and_all_that_follows) {
   BOOST_TEST(array.at(8) != block_of('y'));
 }
 
+Task<void> reconnect_task(SimDevice& device, Result<void>* out) {
+  *out = co_await device.reconnect();
+}
+
+BOOST_AUTO_TEST_CASE(a_new_connection_waits_until_nothing_of_the_old_one_can_land) {
+  bool landed_late = false;
+  for (std::uint64_t seed = 1; seed <= 50; ++seed) {
+    Array array(seed);
+    array.write(9, block_of('x'));
+    array.scheduler.run();
+    array.disk.lose_path(array.path, 10 * kMillisecond);
+    Result<void> too_early, done = fail(Errc::busy);
+    array.scope.spawn(reconnect_task(array.device, &too_early));
+    array.world.events().at(11 * kMillisecond, [] {});
+    while (array.world.now_ns() < 11 * kMillisecond && array.world.step()) {
+    }
+    BOOST_TEST(failed_with(too_early, Errc::disconnected));
+    const bool landed = array.at(9) == block_of('x');
+    array.scope.spawn(reconnect_task(array.device, &done));
+    while (!done.has_value() && array.world.step()) {
+    }
+    landed_late = landed_late || (!landed && array.at(9) == block_of('x'));
+    array.write(9, block_of('y'));
+    array.run();
+    BOOST_TEST(array.completed == 1);
+    BOOST_TEST((array.at(9) == block_of('y')));
+    BOOST_TEST(!array.world.board().failed());
+  }
+  BOOST_TEST(landed_late);
+}
+
 BOOST_AUTO_TEST_CASE(requests_in_flight_together_complete_out_of_order) {
   bool reordered = false;
   for (std::uint64_t seed = 1; seed <= 20; ++seed) {
