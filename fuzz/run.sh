@@ -7,7 +7,7 @@ seconds=${1:-10}
 cd "$(dirname "$0")/../build/fuzz"
 mkdir -p corpus failures
 ./fuzz_seeds corpus
-for target in superblock quorum journal segment item server_item wire; do
+for target in superblock quorum journal segment item server_item wire fencing; do
   if ! "./fuzz_$target" -max_total_time="$seconds" -max_len=65536 -timeout=10 -verbosity=0 \
     -print_final_stats=1 -artifact_prefix=failures/ "corpus/$target" >"$target.log" 2>&1; then
     cat "$target.log"

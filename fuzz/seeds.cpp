@@ -17,6 +17,7 @@
 #include "engine/format/server_items.hpp"
 #include "engine/lsm/segment_writer.hpp"
 #include "engine/session/messages.hpp"
+#include "nbd/plugin/fence_table.hpp"
 
 namespace scoutfs {
 namespace {
@@ -235,6 +236,30 @@ void add_messages(const Corpus& corpus) {
     out.put_raw("m");
   }
   corpus.add("frames", frames);
+// The first byte chooses what is read: fencing_fuzz.cpp.
+void add_fencing(const Corpus& corpus) {
+  using namespace nbd;
+  const Identity identity{.fsid = Fsid{7},
+                          .node = "host 1",
+                          .who = {Rid{3}, Epoch{4}},
+                          .role = Role::mount,
+                          .session = 1,
+                          .table = 9,
+                          .born = 2};
+  corpus.add("name", '\0' + encode(identity, std::string(32, 's')));
+  corpus.add("offer", '\1' + encode(Offer{.table = 9, .generation = 2, .boot = "a-b"}));
+  FenceTable table(9);
+  table.reset(Fsid{7});
+  const Result<bool> admitted = table.admit(identity);
+  SCOUTFS_ASSERT(admitted.has_value());
+  table.fence({Rid{5}, Epoch{6}});
+  corpus.add("table", '\2' + FenceTable::encode(table).substr(16));
+  corpus.add(
+      "fence",
+      "\3{\"op\":\"fence\",\"term\":{\"number\":3,\"slot\":0},\"rid\":\"5\",\"epoch\":1}");
+  corpus.add("state",
+             "\3{\"op\":\"state\",\"rid\":\"5\",\"epoch\":1,\"role\":\"mount\",\"table\":\"9\","
+             "\"born\":2}");
 }
 
 }  // namespace
@@ -254,5 +279,6 @@ int main(int count, char** arguments) {
   add_items({root, "item"});
   add_server_items({root, "server_item"});
   add_messages({root, "wire"});
+  add_fencing({root, "fencing"});
   return 0;
 }

@@ -56,7 +56,7 @@ ROOM_INCLUDES = {
     "iscsi": ("engine", "node/loop"),
     "node": ("engine", "nbd", "iscsi"),
     "cli": ("engine", "sim", "nbd", "node"),
-    "fuzz": ("engine",),
+    "fuzz": ("engine", "nbd"),
     "bench": ("engine", "sim", "nbd", "node"),
     "tests": ("engine", "sim", "nbd", "iscsi", "node", "cli", "bench"),
 }
