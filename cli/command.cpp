@@ -83,6 +83,7 @@ void add_all(Commands& commands) {
   add_check(commands);
   add_print(commands);
   add_status(commands);
+  add_fence(commands);
   add_sim_command(commands.app());
   add_completion(commands);
   add_man_pages(commands);

@@ -55,6 +55,7 @@ void add_ino_path(Commands& commands);
 void add_check(Commands& commands);
 void add_print(Commands& commands);
 void add_status(Commands& commands);
+void add_fence(Commands& commands);
 void add_completion(Commands& commands);
 void add_man_pages(Commands& commands);
 void add_all(Commands& commands);

@@ -66,7 +66,7 @@ Result<std::vector<format::SlotConfig>> parse_slots(const std::vector<std::strin
   return slots;
 }
 
-void print_text(const Options& options, const format::Superblock& volume) {
+void print_text(const Options& options, const format::Superblock& volume, FenceLevel level) {
   const auto line = [](std::string_view name, const std::string& value) {
     fmt::print("  {:<20}{}\n", fmt::format("{}:", name), value);
   };
@@ -83,13 +83,17 @@ void print_text(const Options& options, const format::Superblock& volume) {
   line("device blocks", blocks(volume.device_blocks));
   line("journal blocks", blocks(volume.journal.count));
   line("free blocks", blocks(volume.space.count));
+  line("fencing", level == FenceLevel::storage
+                      ? "storage: the disk's server shuts a lost node out"
+                      : "host: a silent node of another host cannot be fenced");
   if (volume.slots.empty()) line("quorum slots", "open: given out as hosts join");
   for (const format::SlotConfig& slot : volume.slots) {
     line(fmt::format("quorum slot {}", slot.slot), to_string(slot.address));
   }
 }
 
-void print_volume_json(const Options& options, const format::Superblock& volume) {
+void print_volume_json(const Options& options, const format::Superblock& volume,
+                       FenceLevel level) {
   nlohmann::json slots = nlohmann::json::array();
   for (const format::SlotConfig& slot : volume.slots) {
     slots.push_back({{"slot", slot.slot}, {"address", to_string(slot.address)}});
@@ -103,6 +107,7 @@ void print_volume_json(const Options& options, const format::Superblock& volume)
               {"device_blocks", volume.device_blocks},
               {"journal_blocks", volume.journal.count},
               {"free_blocks", volume.space.count},
+              {"fence_level", std::string(to_string(level))},
               {"quorum_slots", std::move(slots)}});
 }
 
@@ -127,9 +132,7 @@ int run(const Options& options) {
                    fmt::format("the cluster name has 1 to {} bytes", format::kClusterNameMax));
   }
   OfflineVolume volume;
-  if (!volume.open(options.device, OfflineVolume::Access::read_write, why)) {
-    return failed("mkfs", why);
-  }
+  if (!volume.open_to_format(options.device, options.force, why)) return failed("mkfs", why);
   const std::uint64_t device_blocks = volume.device().block_count();
   if (device_blocks < format::kDeviceBlocksMin) {
     return failed("mkfs", explain(options, device_blocks, Errc::no_space));
@@ -154,9 +157,9 @@ int run(const Options& options) {
     return failed("mkfs", explain(options, device_blocks, made.error().code));
   }
   if (options.json) {
-    print_volume_json(options, *made);
+    print_volume_json(options, *made, volume.fence_level());
   } else {
-    print_text(options, *made);
+    print_text(options, *made, volume.fence_level());
   }
   return kOk;
 }

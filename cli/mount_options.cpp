@@ -24,6 +24,8 @@ constexpr std::array kHelp{
         "port: the one that mkfs -Q configured for this address, else any free one"},
     MountOptionHelp{"slot=NR", "take this quorum slot instead of one's own or a free one"},
     MountOptionHelp{"commit=MS", "record changes at this age, milliseconds; default 1000"},
+    MountOptionHelp{"disk_wait=SECONDS",
+                    "how long to try to get a lost connection to the disk back; default 60"},
     MountOptionHelp{"item_cache=SIZE", "memory for items, as 64M (K, M and G are known)"},
     MountOptionHelp{"segment_cache=SIZE", "memory for blocks of segments"},
     MountOptionHelp{"local_locks",
@@ -133,6 +135,14 @@ Outcome set_cache_settle(std::string_view value, MountConfig& config) {
   return Outcome::taken;
 }
 
+Outcome set_disk_wait(std::string_view value, MountConfig& config) {
+  constexpr std::uint64_t kWaitMax = 86'400;  // seconds
+  const auto wait = number<std::uint64_t>(value);
+  if (!wait.has_value() || *wait > kWaitMax) return Outcome::bad_value;
+  config.disk_wait_ns = *wait * kSecond;
+  return Outcome::taken;
+}
+
 Outcome set_log_level(std::string_view value, MountConfig& config) {
   const auto level = node::parse_log_level(value);
   if (!level.has_value()) return Outcome::bad_value;
@@ -150,6 +160,7 @@ Outcome set_valued(std::string_view name, std::string_view value, MountConfig& c
   if (name == "listen") return set_address(value, config.engine.listen);
   if (name == "slot") return set_slot(value, config);
   if (name == "commit") return set_commit(value, config);
+  if (name == "disk_wait") return set_disk_wait(value, config);
   if (name == "item_cache") return set_size(value, config.engine.item_cache_bytes);
   if (name == "segment_cache") return set_size(value, config.engine.segment_cache_bytes);
   if (name == "cache") return set_cache(value, config);

@@ -67,6 +67,8 @@ void print_text(const nlohmann::json& answer) {
       {"slot", field("slot")},
       {"leader", leader_text(status)},
       {"connected", status.value("connected", false) ? "yes" : "no"},
+      {"fencing", text("fence_level")},
+      {"disk", answer.value("disk_connected", true) ? "connected" : "connection lost"},
       {"waits for", or_else(status.value("waits_for", ""), "nothing")},
       {"open seq", field("open_seq")},
       {"recorded seq", field("last_recorded_seq")},

@@ -7,6 +7,7 @@
 
 #include "engine/cluster/quorum_region.hpp"
 #include "engine/lsm/durable_tree.hpp"
+#include "node/disk.hpp"
 #include "node/file_device.hpp"
 #include "node/open_device.hpp"
 
@@ -19,17 +20,65 @@ Task<Result<bool>> OfflineVolume::NoFencing::confirm_dead(Incarnation, HostId) {
 OfflineVolume::OfflineVolume() : log_(LogLevel::warning), network_(loop_, log_) {}
 
 bool OfflineVolume::open(const std::string& device, Access access, std::string& why) {
-  if (access == Access::read_only && !node::is_nbd_uri(device)) {
+  if (access == Access::read_write) {
+    auto opened = loop_.run(node::open_device(device, loop_, why));
+    if (!opened.has_value()) return false;
+    device_ = std::move(*opened);
+    return true;
+  }
+  if (!node::is_nbd_uri(device)) {
     auto opened =
         node::FileDevice::open(loop_, device, node::FileDevice::Access::read_only, why);
     if (!opened.has_value()) return false;
     device_ = std::move(*opened);
     return true;
   }
-  auto opened = loop_.run(node::open_device(device, loop_, why));
-  if (!opened.has_value()) return false;
-  device_ = std::move(*opened);
-  return true;
+  nbd::NbdDevice::Options options;
+  options.access = nbd::NbdDevice::Access::read_only;
+  device_ = open_nbd(device, std::move(options), why);
+  return device_ != nullptr;
+}
+
+std::unique_ptr<nbd::NbdDevice> OfflineVolume::open_nbd(const std::string& device,
+                                                        nbd::NbdDevice::Options options,
+                                                        std::string& why) {
+  const nbd::NbdDevice::Patience patience;
+  auto opened =
+      loop_.run(nbd::NbdDevice::open(loop_, device, std::move(options), why, patience));
+  return opened.has_value() ? std::move(*opened) : nullptr;
+}
+
+bool OfflineVolume::open_to_format(const std::string& device, bool force, std::string& why) {
+  if (!node::is_nbd_uri(device)) return open(device, Access::read_write, why);
+  nbd::NbdDevice::Options options;
+  options.access = nbd::NbdDevice::Access::read_only;
+  std::unique_ptr<nbd::NbdDevice> plain = open_nbd(device, options, why);
+  if (plain == nullptr) return false;
+  if (plain->offer().has_value()) fence_level_ = FenceLevel::storage;
+  const std::optional<nbd::Ticket> ticket = loop_.run(node::ticket_for(*plain, "scoutfs-mkfs"));
+  if (plain->writable() || (ticket.has_value() && !force)) {
+    device_ = std::move(plain);
+    return true;
+  }
+  if (!ticket.has_value()) {
+    why = fmt::format(
+        "cannot use '{}': the export is read-only (a server that fences lets one client at a "
+        "time "
+        "write before there is a volume, and nobody write over one of another version)",
+        device);
+    return false;
+  }
+  options.access = nbd::NbdDevice::Access::read_write;
+  options.ticket = ticket;
+  options.ticket->identity.who = {Rid{random_.id()}, Epoch{1}};
+  options.ticket->identity.role = nbd::Role::format;
+  device_ = open_nbd(device, std::move(options), why);
+  if (device_ != nullptr) return true;
+  why = fmt::format(
+      "the server of '{}' does not let its volume be overwritten: somebody uses it "
+      "(see scoutfs fence list)",
+      device);
+  return false;
 }
 
 namespace {

@@ -5,6 +5,7 @@
 #include <string>
 
 #include "engine/env/env.hpp"
+#include "nbd/nbd_device.hpp"
 #include "node/loop/event_loop.hpp"
 #include "node/loop/log_sink.hpp"
 #include "node/tcp_network.hpp"
@@ -20,6 +21,12 @@ class OfflineVolume {
 
   // DEVICE is an NBD URI, a block device or an image file. False: `why` says what is wrong.
   bool open(const std::string& device, Access access, std::string& why);
+  // The same for writing a volume over whatever is there. A disk whose server fences lets that
+  // happen only with the secret of the volume that is there, and `force` asks for it; without,
+  // what is there can be read alone.
+  bool open_to_format(const std::string& device, bool force, std::string& why);
+  // What its server can do about a node that is lost.
+  FenceLevel fence_level() const { return fence_level_; }
 
   // True if somebody has the volume mounted now: `why` says who. Takes two seconds where a
   // mount has not left its slot, to tell one that lives from one that died. What cannot be read
@@ -37,11 +44,16 @@ class OfflineVolume {
     Task<Result<bool>> confirm_dead(Incarnation victim, HostId host) override;
   };
 
+  // nullptr: `why` says what is wrong.
+  std::unique_ptr<nbd::NbdDevice> open_nbd(const std::string& device,
+                                           nbd::NbdDevice::Options options, std::string& why);
+
   node::EventLoop loop_;
   node::LogSink log_;
   node::SystemRandom random_;
   node::TcpNetwork network_;
   NoFencing fencing_;
+  FenceLevel fence_level_ = FenceLevel::host;
   std::unique_ptr<BlockDevice> device_;
 };
 

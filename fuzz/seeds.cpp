@@ -236,6 +236,8 @@ void add_messages(const Corpus& corpus) {
     out.put_raw("m");
   }
   corpus.add("frames", frames);
+}
+
 // The first byte chooses what is read: fencing_fuzz.cpp.
 void add_fencing(const Corpus& corpus) {
   using namespace nbd;

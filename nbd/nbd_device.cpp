@@ -7,6 +7,7 @@
 #include <cerrno>
 #include <vector>
 
+#include "nbd/control_client.hpp"
 #include "node/loop/helper_thread.hpp"
 
 namespace scoutfs::nbd {
@@ -16,14 +17,13 @@ namespace {
 constexpr std::uint64_t kInFlightMax = 64;  // commands
 // Bytes. The server works on one piece of a large request while another travels.
 constexpr std::size_t kRequestSizeDefault = 256u << 10;
-constexpr int kStopCheckMs = 50;  // between two looks at whether an attempt was given up
+constexpr std::size_t kLinks = 4;  // connections of a session
 
 Errc code_of(int error) {
   switch (error) {
-    // What a disk server answers to an incarnation that it has fenced, and any server that is
-    // about to end: either way nothing more of this connection will run.
+    // Whoever gets it must end the connection. Why it was sent, the next one tells: the server
+    // shuts down, a newer session took over, or this incarnation is fenced.
     case ESHUTDOWN:
-      return Errc::fenced;
     case ENOTCONN:
     case EPIPE:
     case ECONNRESET:
@@ -33,40 +33,33 @@ Errc code_of(int error) {
   }
 }
 
-Errc code_of_connect_error(int error) {
-  switch (error) {
-    case ENOENT:
-      return Errc::not_found;
-    case EACCES:
-    case EPERM:
-      return Errc::access_denied;
-    case EINVAL:
-      return Errc::invalid;
-    default:
-      return Errc::disconnected;
-  }
-}
-
-// What the library says of its last failure, without the name of its function.
-std::string reason() {
-  std::string text = nbd_get_error();
-  const std::size_t colon = text.starts_with("nbd_") ? text.find(": ") : std::string::npos;
-  return colon == std::string::npos ? text : text.substr(colon + 2);
-}
-
 }  // namespace
+
+// One connection.
+struct NbdDevice::Link {
+  Handle handle;
+  // A duplicate of the library's descriptor: the library closes its own whenever it likes.
+  node::UniqueFd socket;
+  node::Watch watch;
+  unsigned in_flight = 0;  // commands
+};
 
 // Shared by the waiting coroutine and the library.
 struct NbdDevice::Command {
-  explicit Command(NbdDevice& owner) : device(owner), done(owner.loop_.scheduler()) {}
+  explicit Command(NbdDevice& owner)
+      : device(owner), done(owner.loop_.scheduler()), generation(owner.generation_) {}
   NbdDevice& device;
-  OneShot<int> done;  // errno
+  OneShot<int> done;         // errno
+  std::uint64_t generation;  // of the links when it began
+  Link* link = nullptr;      // as long as it is of this generation
 
   // Gives the slot back at once: whoever waits for one may hold others.
   void complete(int error) {
-    if (done.is_set()) return;
+    if (done.is_set() || device.loop_.scheduler().killed()) return;
     done.set(error);
+    if (error == ESHUTDOWN && generation == device.generation_) device.shut_out_ = true;
     device.slots_.release(1);
+    if (link != nullptr && generation == device.generation_) --link->in_flight;
   }
 
   // The library's completion callback. It owns one reference until it frees it.
@@ -76,12 +69,18 @@ struct NbdDevice::Command {
               return 1;  // the library forgets the command
             },
             .user_data = new std::shared_ptr<Command>(command),
-            .free = [](void* data) { delete static_cast<std::shared_ptr<Command>*>(data); }};
+            .free =
+                [](void* data) {
+                  auto* const owned = static_cast<std::shared_ptr<Command>*>(data);
+                  // A connection that is closed forgets what it carried without a call.
+                  (*owned)->complete(ENOTCONN);
+                  delete owned;
+                }};
   }
 };
 
 // Commands on a buffer of the coroutine that holds this. If it is destroyed before they are
-// done, the connection goes with it: the library may not touch the buffer afterwards.
+// done, the connections go with it: the library may not touch the buffer afterwards.
 class NbdDevice::Pending {
  public:
   explicit Pending(NbdDevice& device) : device_(device) {}
@@ -100,12 +99,11 @@ class NbdDevice::Pending {
   std::vector<std::shared_ptr<Command>> commands_;
 };
 
-void NbdDevice::Closed::operator()(nbd_handle* handle) const {
-  nbd_close(handle);
-}
-
-NbdDevice::NbdDevice(node::EventLoop& loop, std::string uri)
-    : loop_(loop), uri_(std::move(uri)), slots_(loop.scheduler(), kInFlightMax) {}
+NbdDevice::NbdDevice(node::EventLoop& loop, std::string uri, Options options)
+    : loop_(loop),
+      uri_(std::move(uri)),
+      options_(std::move(options)),
+      slots_(loop.scheduler(), kInFlightMax) {}
 
 NbdDevice::~NbdDevice() {
   // At most a name look-up is waited for.
@@ -114,63 +112,16 @@ NbdDevice::~NbdDevice() {
   drop();
 }
 
-NbdDevice::Attempt NbdDevice::attempt(const std::string& uri, const std::stop_token& stop) {
-  Attempt attempt;
-  attempt.handle.reset(nbd_create());
-  nbd_handle* handle = attempt.handle.get();
-  SCOUTFS_ASSERT(handle != nullptr);
-  // The operator wrote the URI, so it may name key files.
-  nbd_set_uri_allow_local_file(handle, true);
-  // Every reader of a buffer looks at the result first.
-  nbd_set_pread_initialize(handle, false);
-  const auto give_up = [&](Errc code, std::string_view why) {
-    attempt.code = code;
-    attempt.why = fmt::format("cannot connect to '{}': {}", uri, why);
-    attempt.handle.reset();
-    return std::move(attempt);
-  };
-  if (nbd_aio_connect_uri(handle, uri.c_str()) != 0) {
-    return give_up(code_of_connect_error(nbd_get_errno()), reason());
-  }
-  while (nbd_aio_is_connecting(handle) != 0) {
-    if (stop.stop_requested()) return give_up(Errc::interrupted, "interrupted");
-    if (nbd_poll(handle, kStopCheckMs) == -1) {
-      return give_up(code_of_connect_error(nbd_get_errno()), reason());
-    }
-  }
-  if (nbd_aio_is_ready(handle) == 1) return attempt;
-  return give_up(Errc::disconnected, "the server closed the connection");
-}
+// ---- Connecting ----
 
-Task<NbdDevice::Attempt> NbdDevice::connect(Patience patience) {
-  const OneShot<std::shared_ptr<Attempt>> answer(loop_.scheduler());
-  connecting_ = std::jthread([this, answer, uri = uri_](const std::stop_token& stop) {
-    node::block_signals();
-    auto made = std::make_shared<Attempt>(attempt(uri, stop));
-    loop_.post([answer, made] { answer.set(made); });
-  });
-  const TimeNs deadline_ns = loop_.clock().now_ns() + patience.at_most_ns;
-  std::optional<std::shared_ptr<Attempt>> made =
-      co_await answer.wait(patience.cancellation, deadline_ns);
-  if (made.has_value()) co_return std::move(**made);
-  connecting_.request_stop();
-  const bool interrupted =
-      patience.cancellation != nullptr && patience.cancellation->requested();
-  Attempt attempt;
-  attempt.code = interrupted ? Errc::interrupted : Errc::timed_out;
-  attempt.why = interrupted ? fmt::format("interrupted while waiting for '{}'", uri_)
-                            : fmt::format("'{}' has not answered for {} seconds", uri_,
-                                          patience.at_most_ns / kSecond);
-  co_return attempt;
-}
-
-Result<NbdDevice::Limits> NbdDevice::examine(nbd_handle* handle, std::string& why) {
+Result<NbdDevice::Limits> NbdDevice::examine(nbd_handle* handle, Access access,
+                                             std::string& why) {
   const std::int64_t size = nbd_get_size(handle);
   if (size < static_cast<std::int64_t>(kBlockSize)) {
     why = fmt::format("the export has {} bytes: smaller than one block", size);
     return fail(Errc::invalid);
   }
-  if (nbd_is_read_only(handle) == 1) {
+  if (access == Access::read_write && nbd_is_read_only(handle) == 1) {
     why = "the export is read-only";
     return fail(Errc::access_denied);
   }
@@ -189,79 +140,162 @@ Result<NbdDevice::Limits> NbdDevice::examine(nbd_handle* handle, std::string& wh
   }
   limits.can_flush = nbd_can_flush(handle) == 1;
   limits.can_fua = nbd_can_fua(handle) == 1;
+  limits.can_multi_conn = nbd_can_multi_conn(handle) == 1;
+  limits.writable = nbd_is_read_only(handle) == 0;
   return limits;
 }
 
+// Whether the server will never admit the identity again. False also if it cannot be asked.
+bool NbdDevice::is_over(const std::string& uri, const Ticket& ticket,
+                        const std::stop_token& stop) {
+  ControlClient control(uri, ticket);
+  const Result<bool> may = control.may_connect(ticket.identity, stop);
+  return may.has_value() && !*may;
+}
+
+NbdDevice::Attempt NbdDevice::attempt(const std::string& uri, const Options& options,
+                                      const std::stop_token& stop) {
+  Attempt attempt;
+  const Ticket* const ticket = options.ticket.has_value() ? &*options.ticket : nullptr;
+  const bool many = ticket != nullptr && ticket->identity.role != Role::format;
+  const std::size_t wanted = many ? kLinks : 1;
+  while (attempt.handles.size() < wanted) {
+    Handshake made = shake_hands(uri, ticket, stop);
+    if (made.handle == nullptr) {
+      attempt.handles.clear();
+      attempt.code = made.code;
+      attempt.why = std::move(made.why);
+      if (ticket == nullptr || !made.refused) return attempt;
+      attempt.code = is_over(uri, *ticket, stop) ? Errc::fenced : Errc::disconnected;
+      return attempt;
+    }
+    const Result<Limits> limits = examine(made.handle.get(), options.access, attempt.why);
+    if (!limits.has_value()) {
+      attempt.handles.clear();
+      attempt.code = limits.error().code;
+      attempt.why = fmt::format("cannot use '{}': {}", uri, attempt.why);
+      return attempt;
+    }
+    attempt.limits = *limits;
+    attempt.offer = made.offer;
+    attempt.handles.push_back(std::move(made.handle));
+    if (!limits->can_multi_conn) break;
+  }
+  return attempt;
+}
+
+Task<NbdDevice::Attempt> NbdDevice::connect(Patience patience) {
+  const OneShot<std::shared_ptr<Attempt>> answer(loop_.scheduler());
+  connecting_ =
+      std::jthread([this, answer, uri = uri_, options = options_](const std::stop_token& stop) {
+        node::block_signals();
+        auto made = std::make_shared<Attempt>(attempt(uri, options, stop));
+        loop_.post([answer, made] { answer.set(made); });
+      });
+  const TimeNs deadline_ns = loop_.clock().now_ns() + patience.at_most_ns;
+  std::optional<std::shared_ptr<Attempt>> made =
+      co_await answer.wait(patience.cancellation, deadline_ns);
+  if (made.has_value()) co_return std::move(**made);
+  connecting_.request_stop();
+  const bool interrupted =
+      patience.cancellation != nullptr && patience.cancellation->requested();
+  Attempt attempt;
+  attempt.code = interrupted ? Errc::interrupted : Errc::timed_out;
+  attempt.why = interrupted ? fmt::format("interrupted while waiting for '{}'", uri_)
+                            : fmt::format("'{}' has not answered for {} seconds", uri_,
+                                          patience.at_most_ns / kSecond);
+  co_return attempt;
+}
+
 Task<Result<std::unique_ptr<NbdDevice>>> NbdDevice::open(node::EventLoop& loop, std::string uri,
-                                                         std::string& why, Patience patience) {
-  std::unique_ptr<NbdDevice> device(new NbdDevice(loop, std::move(uri)));
+                                                         Options options, std::string& why,
+                                                         Patience patience) {
+  std::unique_ptr<NbdDevice> device(new NbdDevice(loop, std::move(uri), std::move(options)));
+  if (device->options_.ticket.has_value()) {
+    std::uint64_t& session = device->options_.ticket->identity.session;
+    session = std::max<std::uint64_t>(session, 1);
+  }
   Attempt attempt = co_await device->connect(patience);
-  if (attempt.handle == nullptr) {
+  if (attempt.handles.empty()) {
     why = std::move(attempt.why);
     co_return fail(attempt.code);
   }
-  const auto limits = examine(attempt.handle.get(), why);
-  if (!limits.has_value()) {
-    why = fmt::format("cannot use '{}': {}", device->uri_, why);
-    co_return std::unexpected(limits.error());
-  }
-  device->block_count_ = limits->block_count;
-  device->adopt(std::move(attempt.handle), *limits);
+  device->block_count_ = attempt.limits.block_count;
+  device->offer_ = attempt.offer;
+  device->adopt(std::move(attempt));
   co_return device;
 }
 
-void NbdDevice::adopt(Handle handle, Limits limits) {
-  SCOUTFS_ASSERT(handle_ == nullptr);
-  handle_ = std::move(handle);
-  limits_ = limits;
-  socket_.reset(dup(nbd_aio_get_fd(handle_.get())));
-  SCOUTFS_ASSERT(static_cast<bool>(socket_));
-  watch_ =
-      loop_.watch(socket_.get(), EPOLLIN, [this](std::uint32_t events) { on_ready(events); });
-  update_events();
+void NbdDevice::adopt(Attempt attempt) {
+  SCOUTFS_ASSERT(links_.empty());
+  limits_ = attempt.limits;
+  shut_out_ = false;
+  ++generation_;
+  for (Handle& handle : attempt.handles) {
+    Link& link = *links_.emplace_back(std::make_unique<Link>());
+    link.handle = std::move(handle);
+    link.socket.reset(dup(nbd_aio_get_fd(link.handle.get())));
+    SCOUTFS_ASSERT(static_cast<bool>(link.socket));
+    link.watch = loop_.watch(link.socket.get(), EPOLLIN,
+                             [this, &link](std::uint32_t events) { on_ready(link, events); });
+  }
+  const std::uint64_t generation = generation_;
+  for (std::size_t i = 0; generation == generation_ && i < links_.size(); ++i) {
+    update_events(*links_[i]);
+  }
 }
 
-void NbdDevice::on_ready(std::uint32_t events) {
-  const unsigned direction = nbd_aio_get_direction(handle_.get());
+void NbdDevice::on_ready(Link& link, std::uint32_t events) {
+  nbd_handle* const handle = link.handle.get();
+  const unsigned direction = nbd_aio_get_direction(handle);
   // Errors and hang-ups are found by whichever the library wants to do next.
   const bool broken = (events & (EPOLLERR | EPOLLHUP)) != 0;
   const bool readable = broken || (events & EPOLLIN) != 0;
   const bool writable = broken || (events & EPOLLOUT) != 0;
   if ((direction & LIBNBD_AIO_DIRECTION_READ) != 0 && readable) {
-    nbd_aio_notify_read(handle_.get());
+    nbd_aio_notify_read(handle);
   } else if ((direction & LIBNBD_AIO_DIRECTION_WRITE) != 0 && writable) {
-    nbd_aio_notify_write(handle_.get());
+    nbd_aio_notify_write(handle);
   }
-  update_events();
+  update_events(link);
 }
 
-void NbdDevice::update_events() {
-  if (handle_ == nullptr) return;
-  if (nbd_aio_is_dead(handle_.get()) != 0 || nbd_aio_is_closed(handle_.get()) != 0)
+void NbdDevice::update_events(Link& link) {
+  nbd_handle* const handle = link.handle.get();
+  if (shut_out_ || nbd_aio_is_dead(handle) != 0 || nbd_aio_is_closed(handle) != 0) {
     return drop();
-  const unsigned direction = nbd_aio_get_direction(handle_.get());
+  }
+  const unsigned direction = nbd_aio_get_direction(handle);
   std::uint32_t events = 0;
   if ((direction & LIBNBD_AIO_DIRECTION_READ) != 0) events |= EPOLLIN;
   if ((direction & LIBNBD_AIO_DIRECTION_WRITE) != 0) events |= EPOLLOUT;
-  watch_.set_events(events);
+  link.watch.set_events(events);
 }
 
 void NbdDevice::drop() {
-  watch_.reset();
-  socket_.reset();
+  ++generation_;
   // Calls back every command that is still in flight, with an error.
-  handle_.reset();
+  const std::vector<std::unique_ptr<Link>> links = std::exchange(links_, {});
+  for (const auto& link : links) link->watch.reset();
 }
+
+// ---- Requests ----
 
 std::shared_ptr<NbdDevice::Command> NbdDevice::start(const Issue& issue) {
   auto command = std::make_shared<Command>(*this);
-  if (handle_ == nullptr) {
+  if (links_.empty()) {
     command->complete(ENOTCONN);
-  } else if (!issue(handle_.get(), command)) {
+    return command;
+  }
+  Link& link = **std::ranges::min_element(
+      links_, {}, [](const std::unique_ptr<Link>& each) { return each->in_flight; });
+  ++link.in_flight;
+  command->link = &link;
+  if (!issue(link.handle.get(), command)) {
     const int error = nbd_get_errno();
     command->complete(error != 0 ? error : EIO);
   }
-  update_events();
+  update_events(link);
   return command;
 }
 
@@ -325,13 +359,18 @@ Task<Result<void>> NbdDevice::flush() {
 
 Task<Result<void>> NbdDevice::reconnect() {
   drop();
+  // A number that no connection of this incarnation has had: the server tells them apart by it.
+  if (options_.ticket.has_value()) ++options_.ticket->identity.session;
   const Patience patience;
   Attempt attempt = co_await connect(patience);
-  if (attempt.handle == nullptr) co_return fail(Errc::disconnected);
-  std::string why;
-  SCOUTFS_CO_TRY(const Limits limits, examine(attempt.handle.get(), why));
-  if (limits.block_count != block_count_) co_return fail(Errc::invalid);
-  adopt(std::move(attempt.handle), limits);
+  if (attempt.handles.empty()) {
+    co_return fail(attempt.code == Errc::fenced ? Errc::fenced : Errc::disconnected);
+  }
+  if (attempt.limits.block_count != block_count_) co_return fail(Errc::invalid);
+  if (offer_.has_value() && attempt.offer.has_value() && attempt.offer->boot != offer_->boot) {
+    co_return fail(Errc::stale);
+  }
+  adopt(std::move(attempt));
   co_return Result<void>{};
 }
 

@@ -18,8 +18,8 @@
 
 #include "engine/async/sync.hpp"
 #include "node/admin_socket.hpp"
+#include "node/disk.hpp"
 #include "node/fuse_mount.hpp"
-#include "node/host_fencing.hpp"
 #include "node/loop/event_loop.hpp"
 #include "node/loop/log_sink.hpp"
 #include "node/metrics.hpp"
@@ -81,7 +81,6 @@ class Daemon {
         log_(std::move(log)),
         progress_(std::move(progress)),
         network_(loop_, log_),
-        fencing_(loop_.scheduler(), host_id()),
         kernel_cache_(loop_, config_.cache_settle_ns),
         start_cancellation_(loop_.scheduler()),
         changed_(loop_.scheduler()) {}
@@ -107,9 +106,8 @@ class Daemon {
   LogSink log_;
   Progress progress_;
   SystemRandom random_;
-  std::unique_ptr<BlockDevice> device_;
+  std::unique_ptr<Disk> disk_;
   TcpNetwork network_;
-  HostFencing fencing_;
   KernelCache kernel_cache_;
   std::unique_ptr<Mount> mount_;
   std::unique_ptr<FuseMount> fuse_;
@@ -180,10 +178,16 @@ Task<Result<void>> Daemon::open_watched(std::string& why) {
   Event opened(loop_.scheduler());
   TaskScope scope(loop_.scheduler());
   scope.spawn(report_waiting(&opened));
-  auto device = co_await open_device(config_.device, loop_, why, &start_cancellation_);
+  config_.engine.rid = Rid{random_.id()};
+  Disk::Options options;
+  options.device = config_.device;
+  options.node = config_.engine.name;
+  options.rid = *config_.engine.rid;
+  options.lasting.patience_ns = config_.disk_wait_ns;
+  auto disk = co_await Disk::open(loop_, log_, options, why, &start_cancellation_);
   opened.set();
   co_await scope.drain();
-  SCOUTFS_CO_TRY(device_, std::move(device));
+  SCOUTFS_CO_TRY(disk_, std::move(disk));
   co_return Result<void>{};
 }
 
@@ -201,9 +205,9 @@ Result<void> Daemon::start_engine(std::string& why) {
   const Env env{.scheduler = loop_.scheduler(),
                 .clock = loop_.clock(),
                 .random = random_,
-                .device = *device_,
+                .device = disk_->device(),
                 .network = network_,
-                .fencing = fencing_,
+                .fencing = disk_->fencing(),
                 .log = log_};
   config_.engine.host = host_id();
   mount_ = std::make_unique<Mount>(env, config_.engine);
@@ -277,6 +281,8 @@ std::optional<nlohmann::json> Daemon::answer(const std::string& command) const {
   out["failure"] = failure_;
   out["cache"] = to_string(kernel_cache_.mode());
   out["cache_counts"] = to_json(kernel_cache_.counts());
+  out["fence_level"] = std::string(to_string(disk_->fencing().level()));
+  out["disk_connected"] = disk_->connected();
   out["requests"] = fuse_ == nullptr ? 0 : fuse_->requests();
   out["requests_in_flight"] = fuse_ == nullptr ? 0 : fuse_->in_flight();
   return out;
@@ -317,6 +323,7 @@ Task<void> Daemon::serve() {
 Task<int> Daemon::finish() {
   co_await fuse_->finish();
   const Result<void> result = co_await mount_->unmount();
+  co_await disk_->leave();
   if (!result.has_value()) {
     log_.error("unmounted, but not everything could be made durable: {}",
                to_string(result.error().code));
@@ -329,6 +336,7 @@ Task<int> Daemon::finish() {
 int Daemon::run() {
   std::string why;
   const auto give_up = [&] {
+    if (disk_ != nullptr) loop_.run(disk_->leave());
     log_.error("{}", why);
     progress_.failed(why);
     return kMountFailed;
@@ -340,8 +348,15 @@ int Daemon::run() {
     if (!ignored.has_value()) log_.error("unmount: {}", to_string(ignored.error().code));
     return give_up();
   }
-  const std::string note = fmt::format("kernel cache: {}", to_string(kernel_cache_.mode()));
+  const std::string note =
+      fmt::format("kernel cache: {}; fencing: {}", to_string(kernel_cache_.mode()),
+                  to_string(disk_->fencing().level()));
   log_.info("mounted '{}' on '{}'; {}", config_.device, config_.directory, note);
+  if (!disk_->fencing().can_fence_the_living()) {
+    log_.warn(
+        "the disk's server cannot fence: what a silent node of another host holds stays "
+        "reserved until its death is certain");
+  }
   progress_.mounted(note);
   loop_.run(serve());
   return loop_.run(finish());

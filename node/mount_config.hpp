@@ -16,6 +16,8 @@ struct MountConfig {
   // For the engine: cluster, listen, slot, caches, intervals. `host` is filled in by the
   // daemon.
   MountOptions engine;
+  // For a lost connection to the disk; then the mount fails.
+  TimeNs disk_wait_ns = 60 * kSecond;
   bool local_locks = false;        // file locks of this node alone, instead of ENOLCK
   std::optional<CacheMode> cache;  // what the kernel may keep; nullopt: the most that it can
   TimeNs cache_settle_ns = KernelCache::kSettleDefault;

@@ -18,8 +18,9 @@ Task<Result<std::unique_ptr<BlockDevice>>> open_device(std::string uri_or_path, 
                                                        Cancellation* cancellation) {
   if (is_nbd_uri(uri_or_path)) {
     const nbd::NbdDevice::Patience patience{.cancellation = cancellation};
+    const nbd::NbdDevice::Options as_it_is;
     SCOUTFS_CO_TRY(std::unique_ptr<BlockDevice> device,
-                   co_await nbd::NbdDevice::open(loop, uri_or_path, why, patience));
+                   co_await nbd::NbdDevice::open(loop, uri_or_path, as_it_is, why, patience));
     co_return device;
   }
   SCOUTFS_CO_TRY(std::unique_ptr<BlockDevice> device,

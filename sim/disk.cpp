@@ -91,23 +91,25 @@ void SharedDisk::read(const std::shared_ptr<DiskPath>& path, BlockNo first, std:
   SCOUTFS_ASSERT(first.value + count <= options_.block_count);
   const Times times = draw_times(*path);
   const bool fails = errors_.read_fails(path->node, {first, count});
-  events_.at(times.ends_ns, [this, path, sent_on = path->connection, first, count, done, fails] {
-    if (path->dropped) return;
-    trace_.event(events_.now_ns(), path->node, EventKind::disk_read, first.value);
-    const std::optional<Errc> wrong = broken(*path, sent_on);
-    if (wrong == Errc::fenced) ++refused_;
-    if (wrong.has_value()) return done.set(fail(*wrong));
-    if (fails) {
-      ++path->errors.reads;
-      trace_.line(events_.now_ns(), path->node, "reading {} blocks at {} fails", count,
-                  first.value);
-      return done.set(fail(Errc::io_error));
-    }
-    Blocks blocks;
-    blocks.reserve(count);
-    for (std::uint64_t i = 0; i < count; ++i) blocks.push_back(current_.block(first.value + i));
-    done.set(std::move(blocks));
-  });
+  events_.at(times.ends_ns,
+             [this, path, sent_on = path->connection, first, count, done, fails] {
+               if (path->dropped) return;
+               trace_.event(events_.now_ns(), path->node, EventKind::disk_read, first.value);
+               const std::optional<Errc> wrong = broken(*path, sent_on);
+               if (wrong == Errc::fenced) ++refused_;
+               if (wrong.has_value()) return done.set(fail(*wrong));
+               if (fails) {
+                 ++path->errors.reads;
+                 trace_.line(events_.now_ns(), path->node, "reading {} blocks at {} fails",
+                             count, first.value);
+                 return done.set(fail(Errc::io_error));
+               }
+               Blocks blocks;
+               blocks.reserve(count);
+               for (std::uint64_t i = 0; i < count; ++i)
+                 blocks.push_back(current_.block(first.value + i));
+               done.set(std::move(blocks));
+             });
 }
 
 void SharedDisk::cut_into_pieces(Write& write, std::uint64_t count, Times times) {

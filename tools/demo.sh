@@ -61,13 +61,16 @@ run() { # prints a command as it would be typed, then runs it
   timeout $seconds bash -c "$*"
 }
 
-say "a disk: a file, served by nbdkit to everybody who can open the socket"
+say "a disk: a file, served by nbdkit to everybody who can open the socket, able to shut a node out"
 run "truncate -s 2G disk.img"
-run "nbdkit --unix \$PWD/disk.sock --pidfile nbdkit.pid file disk.img"
+run "nbdkit --unix \$PWD/disk.sock --pidfile nbdkit.pid scoutfs file=disk.img"
 disk="nbd+unix:///?socket=$work/disk.sock"
 
 say "a volume on it"
 run "scoutfs mkfs '$disk'"
+
+say "proof that its server shuts a lost node out: a client of the test's own loses the disk"
+run "scoutfs fence test '$disk'"
 
 say "three nodes mount it (on this host; on three it is the same with listen=THEIR_IP)"
 for node in "${nodes[@]}"; do

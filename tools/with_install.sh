@@ -1,6 +1,7 @@
 #!/bin/bash
 # Runs COMMAND where this build is installed, without installing it: in a mount namespace of its
-# own, whose /usr/local and /sbin show the build's files on top, and whose /run/scoutfs is empty.
+# own, whose /usr/local, /sbin and nbdkit's plugins show the build's files on top, and whose
+# /run/scoutfs is empty.
 # What is mounted there is seen nowhere else and ends with the last process that is in it.
 #
 #   tools/with_install.sh COMMAND [ARGUMENT...]      as root
@@ -21,7 +22,7 @@ fi
 # In the namespace. The staged files go with it.
 mount -t tmpfs -o mode=755 scoutfs-stage "$SCOUTFS_STAGE"
 DESTDIR=$SCOUTFS_STAGE "$root/tools/install.sh" install >/dev/null
-for directory in /usr/local /usr/sbin; do
+for directory in /usr/local /usr/sbin "$(pkg-config --variable=plugindir nbdkit)"; do
   staged=$SCOUTFS_STAGE$directory
   [ $directory != /usr/sbin ] || staged=$SCOUTFS_STAGE/sbin
   mount -t overlay -o "lowerdir=$staged:$directory,ro" scoutfs-installed $directory

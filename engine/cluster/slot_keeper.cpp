@@ -256,10 +256,6 @@ Task<void> SlotKeeper::beat() {
                                                   : "the connection to the disk is lost");
       co_return;
     }
-    if (failed_with(written, Errc::fenced)) {
-      on_lost_("the disk has fenced this mount, or its server ends");
-      co_return;
-    }
     if (!written.has_value() && env_.clock.now_ns() >= next_warning_ns_) {
       env_.log.warn("the quorum block cannot be written: {}", to_string(written.error().code));
       next_warning_ns_ = env_.clock.now_ns() + kWarningInterval;

@@ -139,7 +139,7 @@ void Mount::Impl::start_store(std::uint16_t slot, Address address) {
 
 Task<Result<void>> Mount::Impl::start(Cancellation* cancellation) {
   SCOUTFS_CO_CHECK(co_await read_volume());
-  rid_ = Rid{env_.random.id()};
+  rid_ = options_.rid.has_value() ? *options_.rid : Rid{env_.random.id()};
   const std::string_view secret(superblock_.secret.data(), superblock_.secret.size());
   env_.network.secure(superblock_.fsid, format::format_hash(), secret);
   Address listen = options_.listen;

@@ -35,6 +35,7 @@ struct MountOptions {
   std::string cluster = "scoutfs";
   Address listen{0x7f000001, 0};      // port 0: the configured one, or any free one
   std::optional<std::uint16_t> slot;  // take this slot
+  std::optional<Rid> rid;             // under which the device was opened; else one is drawn
   std::string name = "node";          // of this host, for messages
   HostId host;
   fs::Options fs;

@@ -128,7 +128,8 @@ class Node:
 
 
 class Cluster:
-    def __init__(self, nodes=3, megabytes=1024, mkfs=(), plugin=None, disk_threads=1):
+    def __init__(self, nodes=3, megabytes=1024, mkfs=(), plugin=None, disk_threads=1,
+                 fencing=False):
         """`plugin`: nbdkit's words for another disk than a file."""
         self.folder = pathlib.Path(tempfile.mkdtemp(prefix="scoutfs-e2e."))
         self.image = self.folder / "disk.img"
@@ -137,7 +138,7 @@ class Cluster:
         self.nodes = []
         self.device = f"nbd+unix:///?socket={self.folder}/disk.sock"
         try:
-            self.start_disk(plugin, disk_threads)
+            self.start_disk(self.fencing_plugin() if fencing else plugin, disk_threads)
             run("scoutfs", "mkfs", *mkfs, self.device)
             self.nodes = [Node(self, number) for number in range(nodes)]
         except BaseException:
@@ -162,6 +163,16 @@ class Cluster:
         for node in self.nodes:
             node.start()
         return self
+
+    def fencing_plugin(self):
+        """The disk's server as the project's plugin: it fences."""
+        return ["scoutfs", f"file={self.image}"]
+
+    def kill_disk(self):
+        """As a crash of the server; its host goes on."""
+        self.disk.kill()
+        self.disk.wait(TIMEOUT)
+        self.disk = None
 
     def unmount(self):
         """The leader last: the others need it to leave."""

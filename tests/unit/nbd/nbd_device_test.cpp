@@ -21,7 +21,7 @@ using testing::pattern;
 
 Result<std::unique_ptr<NbdDevice>> open(EventLoop& loop, const std::string& uri,
                                         std::string& why, NbdDevice::Patience patience = {}) {
-  return loop.run(NbdDevice::open(loop, uri, why, patience));
+  return loop.run(NbdDevice::open(loop, uri, NbdDevice::Options{}, why, patience));
 }
 
 std::unique_ptr<NbdDevice> open_or_fail(EventLoop& loop, const std::string& uri) {
@@ -150,13 +150,14 @@ BOOST_AUTO_TEST_CASE(a_servers_error_is_an_io_error_and_the_connection_stays) {
   BOOST_TEST(loop.run(get(*device, BlockNo{1}, kBlockSize)).has_value());
 }
 
-BOOST_AUTO_TEST_CASE(a_server_that_shuts_an_incarnation_out_has_fenced_it) {
+BOOST_AUTO_TEST_CASE(a_server_that_shuts_a_client_out_has_ended_its_connections) {
   NbdServer server({"--filter=error", "memory", "size=1M", "error-pwrite=ESHUTDOWN",
                     "error-pwrite-rate=100%"});
   EventLoop loop;
   const auto device = open_or_fail(loop, server.uri());
   const auto result = loop.run(put(*device, BlockNo{1}, pattern(2, kBlockSize)));
-  BOOST_TEST(failed_with(result, Errc::fenced));
+  BOOST_TEST(failed_with(result, Errc::disconnected));
+  BOOST_TEST(!device->connected());
 }
 
 Task<void> count_disconnected(NbdDevice& device, std::uint64_t at, int* count) {

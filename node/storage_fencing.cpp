@@ -1,0 +1,70 @@
+#include "node/storage_fencing.hpp"
+
+#include <memory>
+
+#include "engine/async/sync.hpp"
+#include "node/loop/helper_thread.hpp"
+
+namespace scoutfs::node {
+
+namespace {
+
+// What the engine knows of these; the rest it cannot act upon.
+Errc code_of(Errc code) {
+  return code == Errc::fenced || code == Errc::io_error ? code : Errc::disconnected;
+}
+
+}  // namespace
+
+Task<Result<void>> StorageFencing::ask(Request request) {
+  std::erase_if(calls_, [](const Call& call) { return *call.done; });
+  Call& call = calls_.emplace_back();
+  const OneShot<Result<void>> answer(loop_.scheduler());
+  // At its end it is told to stop, and waited for.
+  call.thread = std::jthread([this, answer, done = call.done,
+                              request = std::move(request)](const std::stop_token& stop) {
+    block_signals();
+    nbd::ControlClient control(uri_, ticket_);
+    const Result<void> result = request(control, stop);
+    loop_.post([answer, done, result] {
+      *done = true;
+      answer.set(result);
+    });
+  });
+  const Result<void> result = co_await answer.wait();
+  if (!result.has_value()) co_return fail(code_of(result.error().code));
+  co_return Result<void>{};
+}
+
+Task<Result<void>> StorageFencing::register_term(Term term, Incarnation leader) {
+  Request request = [term, leader](nbd::ControlClient& control, const std::stop_token& stop) {
+    return control.register_term(term, leader, stop);
+  };
+  co_return co_await ask(std::move(request));
+}
+
+Task<Result<bool>> StorageFencing::fence(Term term, Incarnation victim, HostId) {
+  Request request = [term, victim](nbd::ControlClient& control, const std::stop_token& stop) {
+    return control.fence(term, victim, stop);
+  };
+  SCOUTFS_CO_CHECK(co_await ask(std::move(request)));
+  co_return Result<bool>(true);
+}
+
+Task<Result<bool>> StorageFencing::confirm_dead(Incarnation victim, HostId host) {
+  SCOUTFS_CO_TRY(const bool dead, co_await host_.confirm_dead(victim, std::move(host)));
+  if (!dead) co_return Result<bool>(false);
+  // Its process is gone. What that had sent may still be on its way at the server: this waits
+  // for it, and the server need not remember who it was.
+  SCOUTFS_CO_CHECK(co_await leave(victim));
+  co_return Result<bool>(true);
+}
+
+Task<Result<void>> StorageFencing::leave(Incarnation who) {
+  Request request = [who](nbd::ControlClient& control, const std::stop_token& stop) {
+    return control.leave(who, stop);
+  };
+  co_return co_await ask(std::move(request));
+}
+
+}  // namespace scoutfs::node
