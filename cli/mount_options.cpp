@@ -41,6 +41,9 @@ constexpr std::array kHelp{
         "milliseconds, default 10: no names and attributes are cached for a while under a "
         "lock that was held shorter, nor pages of files that were changed within 100 "
         "times this"},
+    MountOptionHelp{"on-fence=HOW",
+                    "what operations do once this mount was fenced: eio (the default) has them "
+                    "fail, freeze has them wait until the mount ends, exit ends the process"},
     MountOptionHelp{"log=FILE", "append the log to this file instead of the system's log"},
     MountOptionHelp{"log_level=LEVEL", "debug, info, warning or error; default info"},
     MountOptionHelp{"metrics=IP:PORT", "serve Prometheus metrics at this address"},
@@ -143,6 +146,19 @@ Outcome set_disk_wait(std::string_view value, MountConfig& config) {
   return Outcome::taken;
 }
 
+Outcome set_on_fence(std::string_view value, MountConfig& config) {
+  if (value == "eio") {
+    config.engine.on_fence = OnFence::eio;
+  } else if (value == "freeze") {
+    config.engine.on_fence = OnFence::freeze;
+  } else if (value == "exit") {
+    config.engine.on_fence = OnFence::exit;
+  } else {
+    return Outcome::bad_value;
+  }
+  return Outcome::taken;
+}
+
 Outcome set_log_level(std::string_view value, MountConfig& config) {
   const auto level = node::parse_log_level(value);
   if (!level.has_value()) return Outcome::bad_value;
@@ -161,6 +177,7 @@ Outcome set_valued(std::string_view name, std::string_view value, MountConfig& c
   if (name == "slot") return set_slot(value, config);
   if (name == "commit") return set_commit(value, config);
   if (name == "disk_wait") return set_disk_wait(value, config);
+  if (name == "on-fence") return set_on_fence(value, config);
   if (name == "item_cache") return set_size(value, config.engine.item_cache_bytes);
   if (name == "segment_cache") return set_size(value, config.engine.segment_cache_bytes);
   if (name == "cache") return set_cache(value, config);

@@ -39,6 +39,11 @@ std::string leader_text(const nlohmann::json& status) {
                      status.value("leader_address", ""));
 }
 
+std::string fence_text(const std::string& level) {
+  if (level == "storage" || level == "agent") return level;
+  return level + " (a silent node cannot be fenced; what it holds stays reserved)";
+}
+
 void print_members(const nlohmann::json& members) {
   for (const nlohmann::json& member : members) {
     const char* const state = member.value("lost", false)        ? "lost"
@@ -47,6 +52,10 @@ void print_members(const nlohmann::json& members) {
     fmt::print("  slot {:<3} {:<24} {:<22} rid {} {}, oldest open seq {}\n",
                member.value("slot", 0), member.value("name", ""), member.value("address", ""),
                member.value("rid", ""), state, member.value("oldest_open_seq", 0ULL));
+    const std::string standing = member.value("standing", "");
+    if (standing.empty()) continue;
+    fmt::print("           {}; others wait for {} of its locks\n", standing,
+               member.value("locks_waited_for", 0ULL));
   }
 }
 
@@ -67,8 +76,11 @@ void print_text(const nlohmann::json& answer) {
       {"slot", field("slot")},
       {"leader", leader_text(status)},
       {"connected", status.value("connected", false) ? "yes" : "no"},
-      {"fencing", text("fence_level")},
+      {"fencing", fence_text(text("fence_level"))},
       {"disk", answer.value("disk_connected", true) ? "connected" : "connection lost"},
+      {"lease", status.value("fenced", false)        ? "over: this mount was fenced"
+                : status.value("lease_valid", false) ? "valid"
+                                                     : "run out; operations wait for the next"},
       {"waits for", or_else(status.value("waits_for", ""), "nothing")},
       {"open seq", field("open_seq")},
       {"recorded seq", field("last_recorded_seq")},

@@ -11,6 +11,7 @@
 
 #include <array>
 #include <cerrno>
+#include <cstdlib>
 #include <cstring>
 #include <filesystem>
 #include <functional>
@@ -33,6 +34,8 @@ namespace {
 
 constexpr TimeNs kPatience = 3 * kSecond;    // between two lines about what is waited for
 constexpr TimeNs kStartGrace = 5 * kSecond;  // for a start that was interrupted to end
+// How a mount ends that was fenced and is to end with it (-o on-fence=exit).
+constexpr int kFencedExit = 75;
 constexpr TimeNs kDetachGrace =
     5 * kSecond;  // for processes to leave a mount that was detached
 constexpr TimeNs kMetricsInterval = kSecond;
@@ -215,6 +218,8 @@ Result<void> Daemon::start_engine(std::string& why) {
     log_.error("the mount can go on no longer: {}", text);
     failure_ = text;
     kernel_cache_.give_up();
+    const bool ends = config_.engine.on_fence == OnFence::exit && mount_->status().fenced;
+    if (ends) std::_Exit(kFencedExit);
   });
   mount_->set_revoke_listener(&kernel_cache_);
   kernel_cache_.set_admit([this](lock::LockId id) { return mount_->admit_page_readers(id); });

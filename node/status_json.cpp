@@ -26,6 +26,8 @@ nlohmann::json to_json(const MountStatus& status) {
                        {"address", member.address},
                        {"connected", member.connected},
                        {"lost", member.lost},
+                       {"standing", member.standing},
+                       {"locks_waited_for", member.waited_for},
                        {"oldest_open_seq", member.oldest_open_seq.value}});
   }
   nlohmann::json out{{"rid", hex(status.rid.value)},
@@ -41,6 +43,9 @@ nlohmann::json to_json(const MountStatus& status) {
                      {"unrecorded_transactions", status.unrecorded_transactions},
                      {"locks", status.locks},
                      {"waits_for", status.waits_for},
+                     {"fence_level", to_string(status.fence_level)},
+                     {"lease_valid", status.lease_valid},
+                     {"fenced", status.fenced},
                      {"members", std::move(members)},
                      {"segments", status.segments},
                      {"level0_segments", status.level0_segments},

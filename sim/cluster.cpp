@@ -56,6 +56,7 @@ Cluster::Cluster(const Plan& plan, World& world)
   judge_.set_disk_failed([this](Life life) { return errors_of(life).any(); });
   judge_.set_was_full([this](TimeNs since_ns) { return full_ns_ >= since_ns; });
   disk_.set_on_durable([this](BlockNo) { resolve_confirmed(); });
+  disk_.set_on_fenced([this] { resolve_confirmed(); });
 }
 
 Cluster::~Cluster() {
@@ -161,7 +162,36 @@ void Cluster::ask_to_leave(unsigned node) {
 }
 
 void Cluster::pause(unsigned node, TimeNs lasts_ns) {
-  if (lives_[node] != nullptr) lives_[node]->actor().pause_until(world_.now_ns() + lasts_ns);
+  if (lives_[node] == nullptr) return;
+  const TimeNs until_ns = world_.now_ns() + lasts_ns;
+  lives_[node]->actor().pause_until(until_ns);
+  disk_.hold_path(past_.at(lives_[node]->number()).path, until_ns);
+  disturbed_ = true;
+}
+
+// Why a mount may go out of service without the disk's fault: it was silent and has been
+// fenced.
+bool Cluster::may_fail(const NodeLife& life) const {
+  return disturbed_ && plan_.fence_level == FenceLevel::storage && life.fenced();
+}
+
+void Cluster::end_failed(unsigned node) {
+  NodeLife& life = *lives_[node];
+  const Life number = life.number();
+  switch (plan_.mount.on_fence) {
+    case OnFence::eio:
+      return life.ask_to_leave();
+    case OnFence::exit:
+      return end(node, false);
+    case OnFence::freeze:
+      break;
+  }
+  // Nobody comes back from it; after a while somebody ends the process.
+  world_.events().after(kSecond, [this, node, number] {
+    if (lives_[node] == nullptr || lives_[node]->number() != number) return;
+    end(node, false);
+    if (comes_back_ns_ != kForever) start_after(node, comes_back_ns_);
+  });
 }
 
 void Cluster::lose_disk(unsigned node, TimeNs lasts_ns) {
@@ -181,32 +211,41 @@ bool Cluster::disk_gave_reason(Life life) const {
 }
 
 void Cluster::reap(TimeNs comes_back_ns) {
+  comes_back_ns_ = comes_back_ns;
   for (unsigned node = 0; node < plan_.nodes; ++node) {
     NodeLife* life = lives_[node].get();
     if (life == nullptr) continue;
     OracleBoard& board = world_.board();
     const bool has_reason = disk_gave_reason(life->number());
-    if (life->failed()) board.ran("mount");
-    if (life->failed() && !has_reason) {
+    const bool out_of_service = life->failed();
+    if (out_of_service) board.ran("mount");
+    if (out_of_service && !has_reason && !may_fail(*life)) {
       board.fail("mount", fmt::format("node{} (life {}) went out of service: {}", node,
                                       life->number(), life->why()));
+    }
+    if (out_of_service && life->state() == NodeLife::State::serving &&
+        failing_.insert(life->number()).second) {
+      // It answers nothing but errors: its operator starts it anew.
+      ++out_of_service_;
+      end_failed(node);
+      if (lives_[node] == nullptr) {
+        if (comes_back_ns != kForever) start_after(node, comes_back_ns);
+        continue;
+      }
     }
     switch (life->state()) {
       case NodeLife::State::starting:
       case NodeLife::State::serving:
       case NodeLife::State::leaving:
-        if (!life->failed()) continue;
-        // It answers nothing but errors: its operator starts it anew.
-        ++out_of_service_;
-        break;
+        continue;
       case NodeLife::State::refused:
-        if (!may_try_again(life->start_error()) && !has_reason) {
+        if (!may_try_again(life->start_error()) && !has_reason && !may_fail(*life)) {
           board.fail("start", fmt::format("node{} (life {}): {}: {}", node, life->number(),
                                           to_string(life->start_error()), life->why()));
         }
         break;
       case NodeLife::State::not_left:
-        if (has_reason) break;
+        if (has_reason || may_fail(*life) || (disturbed_ && life->gave_up())) break;
         board.fail("unmount",
                    fmt::format("node{} (life {}): {}", node, life->number(), life->why()));
         break;
@@ -235,7 +274,7 @@ void Cluster::look_at_space() {
 
 bool Cluster::all_serving() const {
   return std::ranges::all_of(lives_, [](const std::unique_ptr<NodeLife>& life) {
-    return life != nullptr && life->state() == NodeLife::State::serving;
+    return life != nullptr && life->state() == NodeLife::State::serving && !life->failed();
   });
 }
 
@@ -263,6 +302,7 @@ Cluster::Past* Cluster::past_of(Incarnation victim, const HostId& host) {
                                              found->first, victim.rid.value, rid.value));
     return nullptr;
   }
+  past.rid = rid;
   return &past;
 }
 
@@ -294,6 +334,7 @@ bool Cluster::confirm_dead(unsigned asking, Incarnation victim, const HostId& ho
 
 void Cluster::resolve(Life life, Past& past, const std::map<Rid, format::Member>& members) {
   past.resolved = true;
+  judge_.over(life);
   const auto member = members.find(past.rid);
   if (member != members.end()) return judge_.resolve(life, member->second.recorded);
   // It is no member any more because it left, or not yet: then it did nothing.

@@ -9,6 +9,7 @@
 #include <map>
 #include <memory>
 #include <optional>
+#include <set>
 #include <string>
 #include <vector>
 
@@ -44,8 +45,11 @@ class Cluster {
   void kill(unsigned node);
   // It finishes what it does and unmounts.
   void ask_to_leave(unsigned node);
+  // It stands still, and so do the requests that it has not sent yet.
   void pause(unsigned node, TimeNs lasts_ns);
   void lose_disk(unsigned node, TimeNs lasts_ns);
+  // Nodes may have been silent: one that is fenced from now on had it coming.
+  void note_disturbance() { disturbed_ = true; }
   // Requires: no node has a life.
   void power_cut(CutMode mode);
   // Ends lives that ended by themselves. Call after every step. `comes_back_ns`: when nodes
@@ -105,6 +109,9 @@ class Cluster {
     bool resolved = false;  // the judge knows what survived
   };
   void end(unsigned node, bool left);
+  bool may_fail(const NodeLife& life) const;
+  // What becomes of a mount that is out of service: as its options say.
+  void end_failed(unsigned node);
   // The life that ran as `victim`; nullptr: none.
   Past* past_of(Incarnation victim, const HostId& host);
   const DiskErrors::Counts& errors_of(Life life) const {
@@ -124,6 +131,9 @@ class Cluster {
   std::vector<IndexFollower> followers_;
   std::vector<NodeClock> clocks_;
   std::map<Life, Past> past_;
+  std::set<Life> failing_;
+  bool disturbed_ = false;
+  TimeNs comes_back_ns_ = kForever;               // as reap() was told last
   Term newest_term_;                              // that the fencing service knows
   std::vector<std::unique_ptr<NodeLife>> lives_;  // by node; null: none
   std::vector<unsigned> moves_;                   // by node: which of its slots it uses

@@ -456,6 +456,7 @@ void SharedDisk::settle_fence(const std::shared_ptr<DiskPath>& path) {
     board_.ran("fence");
     trace_.event(events_.now_ns(), path->node, EventKind::disk_fence, path->node);
     trace_.line(events_.now_ns(), path->node, "is fenced at the storage");
+    if (on_fenced_) on_fenced_();
     const std::vector<Done> waiting = std::exchange(path->fencing, {});
     for (const Done& done : waiting) done.set(Result<void>{});
   });

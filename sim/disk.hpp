@@ -125,6 +125,8 @@ class SharedDisk {
   void set_on_durable(std::function<void(BlockNo first)> callback) {
     on_durable_ = std::move(callback);
   }
+  // Told when a fence is complete, before who asked for it is.
+  void set_on_fenced(std::function<void()> callback) { on_fenced_ = std::move(callback); }
   // Blocks that a power cut could undo.
   std::size_t volatile_blocks() const { return versions_.size(); }
   std::uint64_t requests() const { return requests_; }
@@ -176,6 +178,7 @@ class SharedDisk {
   std::map<std::uint64_t, std::vector<Version>> versions_;  // not durable, in landing order
   std::vector<std::shared_ptr<DiskPath>> paths_;            // those with something in flight
   std::function<void(BlockNo first)> on_durable_;
+  std::function<void()> on_fenced_;
   std::uint64_t completions_ = 0;
   std::uint64_t requests_ = 0;
   std::uint64_t late_writes_ = 0;

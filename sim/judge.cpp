@@ -129,6 +129,10 @@ Judge::Call::Call(Judge& judge, Life life, unsigned node, Operation op, const Cl
 void Judge::Call::serialized(TxnNo txn) {
   if (expected_.has_value()) return judge_.fail(*this, "witness", "took effect twice");
   if (finished_) return judge_.fail(*this, "witness", "took effect after its answer");
+  if (judge_.over_.contains(life_)) {
+    too_late_ = true;  // it must not answer
+    return;
+  }
   judge_.execute(*this, txn);
 }
 
@@ -202,6 +206,14 @@ void Judge::judge_answer(Call& call, const Outcome& outcome) {
   trace_.event(events_.now_ns(), call.node_, EventKind::operation, mix(code, outcome.number));
   trace_.line(events_.now_ns(), call.node_, "{} answers {}", describe(call.op_),
               outcome.error.has_value() ? to_string(*outcome.error) : "success");
+  if (over_.contains(call.life_)) {
+    board_.ran("lease");
+    if (outcome.error.has_value() && is_environment(*outcome.error)) return;
+    return fail(call, "lease", "answered when others may have had what this node held");
+  }
+  // It may have taken effect and be lost with the node.
+  const bool failing = failing_.contains(call.life_);
+  if (failing && outcome.error.has_value() && is_environment(*outcome.error)) return;
   if (outcome.error == Errc::io_error) {
     board_.ran("eio");
     if (!disk_failed_(call.life_)) {
@@ -400,12 +412,18 @@ bool Judge::is_open(ModelId id) const {
 
 void Judge::closed(Life life, Ino ino) {
   const auto found = opens_.find({id_of(ino), life});
+  if (over_.contains(life)) return;
   SCOUTFS_ASSERT(found != opens_.end());
   if (--found->second == 0) opens_.erase(found);
 }
 
 void Judge::died(Life life) {
   std::erase_if(opens_, [life](const auto& open) { return open.first.second == life; });
+}
+
+void Judge::over(Life life) {
+  over_.insert(life);
+  died(life);
 }
 
 void Judge::left(Life life) {

@@ -12,6 +12,7 @@
 #include <functional>
 #include <map>
 #include <optional>
+#include <set>
 #include <string>
 #include <utility>
 #include <vector>
@@ -61,14 +62,19 @@ class Judge {
     std::optional<Expected> expected_;
     bool may_be_gone_ = false;  // not_found is right, too
     bool finished_ = false;
-    TxnNo synced_up_to_;  // of a sync: what it promises
-    bool alone_ = false;  // no other call was in progress when it began
+    bool too_late_ = false;  // took effect when its life was over
+    TxnNo synced_up_to_;     // of a sync: what it promises
+    bool alone_ = false;     // no other call was in progress when it began
   };
 
   // An open file of that life was closed; call it before the engine is told.
   void closed(Life life, Ino ino);
   // Its open files are closed; nothing of it happens any more.
   void died(Life life);
+  // It goes on with errors alone: what it does no longer counts.
+  void failing(Life life) { failing_.insert(life); }
+  // Others may have what it held, whether or not it still runs: it answers nothing from now on.
+  void over(Life life);
   // What of a dead life survived: its transactions up to `recorded`.
   void resolve(Life life, TxnNo recorded);
   // The same, all of it: it left cleanly.
@@ -137,7 +143,8 @@ class Judge {
   std::map<Ino, ModelId> id_of_;
   std::map<ModelId, Ino> ino_of_;
   std::map<std::pair<ModelId, Life>, std::uint64_t> opens_;
-  std::map<Life, TxnNo> newest_txn_;                  // of an operation that changed something
+  std::map<Life, TxnNo> newest_txn_;  // of an operation that changed something
+  std::set<Life> failing_, over_;
   std::map<Life, TxnNo> synced_;                      // durable by promise
   std::map<std::uint64_t, std::string> in_progress_;  // calls by number, and what they are
   std::uint64_t calls_ = 0;

@@ -101,6 +101,7 @@ NodeLife::NodeLife(Cluster& cluster, unsigned node, Life number, const NodeClock
   mount_ = std::make_unique<Mount>(env, options_of(cluster, node, number));
   mount_->set_revoke_listener(&kernel_);
   mount_->set_on_failed([this](std::string why) {
+    cluster_.judge().failing(number_);
     failed_ = true;
     why_ = std::move(why);
   });
@@ -149,7 +150,9 @@ Task<void> NodeLife::live(NodeLife* self) {
   self->state_ = State::leaving;
   const Result<void> unmounted = co_await self->mount_->unmount();
   self->state_ = unmounted.has_value() ? State::left : State::not_left;
-  if (!unmounted.has_value()) self->why_ = to_string(unmounted.error().code);
+  if (unmounted.has_value()) co_return;
+  self->why_ = to_string(unmounted.error().code);
+  self->gave_up_ = unmounted.error().code == Errc::timed_out;
 }
 
 void NodeLife::close_one(Workload::Handles& handles, std::size_t index) {

@@ -74,6 +74,9 @@ class NodeLife {
   const std::string& why() const { return why_; }
   Errc start_error() const { return start_error_; }
   bool failed() const { return failed_; }
+  // It unmounted without a leader, which was not to be reached.
+  bool gave_up() const { return gave_up_; }
+  bool fenced() const { return mount_->status().fenced; }
   std::string describe() const;
 
  private:
@@ -115,6 +118,7 @@ class NodeLife {
   bool failed_ = false;
   std::string why_;
   Errc start_error_{};
+  bool gave_up_ = false;
 };
 
 }  // namespace scoutfs::sim

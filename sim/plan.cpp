@@ -3,6 +3,7 @@
 #include <algorithm>
 #include <tuple>
 
+#include "engine/env/drift.hpp"
 #include "sim/random.hpp"
 
 namespace scoutfs::sim {
@@ -29,6 +30,10 @@ std::string_view to_string(FaultKind kind) {
       return "pause";
     case FaultKind::leave:
       return "leave";
+    case FaultKind::long_pause:
+      return "long-pause";
+    case FaultKind::long_isolation:
+      return "long-isolation";
     case FaultKind::lose_disk:
       return "lose-disk";
     case FaultKind::restart_disk:
@@ -201,6 +206,51 @@ void draw_disk_faults(Plan& plan, SimRandom& random) {
   }
 }
 
+// Leases, what the fencing can do, and the faults that put both to work.
+void draw_fencing(Plan& plan, bool faults) {
+  SimRandom random(plan.seed, Stream::fencing);
+  MountOptions& mount = plan.mount;
+  mount.lease_ns = random.between(4, 9) * mount.heartbeat_ns;
+  mount.fence_after_ns = random.log_between(50 * kMillisecond, 2 * kSecond);
+  mount.fence_idle_after_ns = random.log_between(500 * kMillisecond, 10 * kSecond);
+  mount.recovery_grace_ns = random.between(4, 8) * kSecond;
+  mount.on_fence = one_of(random, {OnFence::eio, OnFence::eio, OnFence::freeze, OnFence::exit});
+  // Any two clocks part by twice the bound at most.
+  const auto bound = static_cast<std::int64_t>(kDriftBoundPpm);
+  for (ClockShape& clock : plan.clocks) {
+    clock.drift_ppm = one_of<std::int64_t>(random, {clock.drift_ppm, -bound, bound});
+  }
+  const std::uint64_t level = random.below(8);
+  plan.fence_level = level == 0   ? FenceLevel::none
+                     : level <= 3 ? FenceLevel::host
+                                  : FenceLevel::storage;
+  if (plan.fence_level == FenceLevel::none) {
+    // Nobody would ever know of a death, and what the dead held would stay reserved.
+    std::erase_if(plan.faults,
+                  [](const PlannedFault& fault) { return fault.kind <= FaultKind::power_cut; });
+  }
+  if (!faults || plan.nodes < 2) return;
+  const std::uint64_t count = random.below(4);
+  for (std::uint64_t i = 0; i < count; ++i) {
+    PlannedFault fault;
+    fault.kind = one_of(
+        random, {FaultKind::long_pause, FaultKind::long_pause, FaultKind::long_isolation});
+    fault.at_operation = random.between(1, plan.operations);
+    fault.then_steps = random.below(60);
+    fault.node = static_cast<unsigned>(random.below(plan.nodes));
+    fault.other = (fault.node + 1) % plan.nodes;
+    fault.lasts_ns = random.log_between(mount.lease_ns, 25 * kSecond);
+    plan.faults.push_back(fault);
+  }
+}
+
+void sort_faults(Plan& plan) {
+  std::ranges::sort(plan.faults, [](const PlannedFault& a, const PlannedFault& b) {
+    return std::tie(a.at_operation, a.then_steps, a.lasts_ns) <
+           std::tie(b.at_operation, b.then_steps, b.lasts_ns);
+  });
+}
+
 }  // namespace
 
 // Beyond the end of every run.
@@ -220,17 +270,17 @@ Plan make_plan(const RunConfig& config) {
   if (config.faults) {
     draw_faults(plan, random);
     draw_disk_faults(plan, random);
-    std::ranges::sort(plan.faults, [](const PlannedFault& a, const PlannedFault& b) {
-      return std::tie(a.at_operation, a.then_steps, a.lasts_ns) <
-             std::tie(b.at_operation, b.then_steps, b.lasts_ns);
-    });
-    draw_disk_errors(plan);
   }
+  draw_fencing(plan, config.faults);
+  sort_faults(plan);
+  if (config.faults) draw_disk_errors(plan);
   // What a node knows of unlinked files dies with it, and what the leader knows with its term;
   // a deletion that fails is put off.
-  const bool somebody_goes = std::ranges::any_of(plan.faults, [](const PlannedFault& fault) {
-    return fault.kind <= FaultKind::power_cut || fault.kind == FaultKind::leave;
-  });
+  const bool somebody_goes =
+      std::ranges::any_of(plan.faults, [&plan](const PlannedFault& fault) {
+        return fault.kind <= FaultKind::power_cut || fault.kind == FaultKind::leave ||
+               plan.fence_level == FenceLevel::storage;
+      });
   plan.scans_orphans =
       somebody_goes || plan.disk_fails || plan.full_volume || plan.seed % 2 == 0;
   if (!plan.scans_orphans) plan.mount.fs.orphan_scan_ns = kNeverScans;

@@ -31,8 +31,11 @@ enum class FaultKind : std::uint8_t {
   leave,         // a node unmounts and comes back
   lose_disk,     // a node loses its connection to the disk for a while
   restart_disk,  // all do: the disk's server is started anew
+  // Drawn beside the others.
+  long_pause,  // longer than a lease and a fence
+  long_isolation,
 };
-inline constexpr std::size_t kFaultKinds = 12;
+inline constexpr std::size_t kFaultKinds = 12;  // those drawn first
 std::string_view to_string(FaultKind kind);
 
 struct PlannedFault {

@@ -29,6 +29,7 @@ enum class Stream : std::uint64_t {
   device_plan,
   space_plan,
   slot_plan,
+  fencing,
 };
 
 class SimRandom final : public Random {

@@ -20,9 +20,9 @@ constexpr TimeNs kComesBack = 300 * kMillisecond;  // a node that left, or could
 constexpr TimeNs kSettles = 5 * kSecond;           // beside some rounds of the scan for orphans
 constexpr std::uint64_t kStepsMax = 20'000'000;
 
-constexpr const char* kOracles[] = {"answer", "check", "crash",   "eio",    "fence", "format",
-                                    "image",  "index", "mount",   "space",  "spin",  "start",
-                                    "stuck",  "tree",  "unmount", "witness"};
+constexpr const char* kOracles[] = {"answer", "check", "crash", "eio",     "fence",  "format",
+                                    "image",  "index", "lease", "mount",   "space",  "spin",
+                                    "start",  "stuck", "tree",  "unmount", "witness"};
 
 class Run {
  public:
@@ -185,6 +185,7 @@ class Run {
         break;
       case FaultKind::disconnect:
         cluster_.network().break_between(fault.node, fault.other);
+        cluster_.note_disturbance();
         break;
       case FaultKind::partition:
         block(fault.node, fault.other, fault.lasts_ns);
@@ -194,6 +195,7 @@ class Run {
         block(fault.node, fault.other, fault.lasts_ns);
         break;
       case FaultKind::isolate:
+      case FaultKind::long_isolation:
         for (unsigned other = 0; other < plan_.nodes; ++other) {
           if (other == fault.node) continue;
           block(fault.node, other, fault.lasts_ns);
@@ -201,6 +203,7 @@ class Run {
         }
         break;
       case FaultKind::pause:
+      case FaultKind::long_pause:
         cluster_.pause(fault.node, fault.lasts_ns);
         break;
       case FaultKind::leave:
@@ -217,6 +220,7 @@ class Run {
 
   void block(unsigned from, unsigned to, TimeNs lasts_ns) {
     cluster_.network().block(from, to);
+    cluster_.note_disturbance();
     world_.events().after(lasts_ns, [this, from, to] {
       cluster_.network().unblock(from, to);
       cluster_.note_progress();

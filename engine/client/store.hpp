@@ -146,6 +146,12 @@ class Store {
   // Reads data blocks; sees what write() has started. Verification is the caller's.
   virtual Task<Result<void>> read(Extent where, std::span<std::byte> out) = 0;
 
+  // True while nobody else can have been given what this node holds: an operation may be
+  // answered. Otherwise wait_for_lease() returns when it may; then all that was read under
+  // locks which were held at the time is right. Errors: fenced, stopping, those of the device.
+  virtual bool lease_valid() const = 0;
+  virtual Task<Result<void>> wait_for_lease() = 0;
+
   // Everything applied before the call is recorded when it returns.
   virtual Task<Result<void>> sync() = 0;
 

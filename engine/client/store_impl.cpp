@@ -62,6 +62,7 @@ StoreImpl::StoreImpl(Env env, LeaderSession::Identity identity, LeaderFinder& fi
       segments_(segments),
       fsid_(identity.fsid),
       session_(env, identity, finder, *this),
+      lease_(env, session_, options.lease_interval_ns),
       transactions_(env, session_, options.transactions,
                     {.on_recorded =
                          [this](TransactionState& txn, const session::CommitAnswer& answer) {
@@ -69,7 +70,8 @@ StoreImpl::StoreImpl(Env env, LeaderSession::Identity identity, LeaderFinder& fi
                          },
                      .on_failed =
                          [this](Error error) {
-                           fail(Errc::io_error,
+                           const bool fenced = error.code == Errc::fenced;
+                           fail(fenced ? Errc::fenced : Errc::io_error,
                                 fmt::format("the device failed: {}", to_string(error.code)));
                          }}),
       locks_(env, session_, *this, options.locks_max),
@@ -86,6 +88,7 @@ Task<bool> StoreImpl::commit_for_lock(TxnNo txn) {
 
 void StoreImpl::start() {
   session_.start();
+  lease_.start();
   transactions_.start();
 }
 
@@ -110,6 +113,7 @@ Task<Result<void>> StoreImpl::stop() {
 Task<void> StoreImpl::abandon() {
   transactions_.fail(Errc::stopping);
   locks_.fail(Errc::stopping);
+  co_await lease_.stop();
   co_await session_.stop();
   co_await transactions_.stop();
   co_await locks_.stop();
@@ -121,16 +125,18 @@ void StoreImpl::fail(Errc code, std::string why) {
   failed_ = true;
   env_.log.error("{}; this mount answers errors from now on", why);
   session_.fail(code);
+  lease_.fail(code);
   transactions_.fail(code);
   locks_.fail(code);
-  if (on_failed_) on_failed_(std::move(why));
+  if (on_failed_) on_failed_(code, std::move(why));
 }
 
 std::string StoreImpl::waits_for() const {
   std::string leader = session_.waits_for();
   if (!leader.empty()) return leader;
   const std::optional<lock::LockId> lock_id = locks_.waited_for();
-  return lock_id.has_value() ? "lock " + to_string(*lock_id) : std::string{};
+  if (lock_id.has_value()) return "lock " + to_string(*lock_id);
+  return lease_.waited_for() ? "the next lease" : std::string{};
 }
 
 void StoreImpl::check_invariants() const {

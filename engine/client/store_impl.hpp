@@ -9,6 +9,7 @@
 
 #include "engine/client/item_store.hpp"
 #include "engine/client/leader_session.hpp"
+#include "engine/client/lease.hpp"
 #include "engine/client/lock_cache.hpp"
 #include "engine/client/store.hpp"
 #include "engine/client/transactions.hpp"
@@ -19,6 +20,7 @@ struct StoreOptions {
   Transactions::Options transactions;
   std::uint64_t item_cache_bytes = 0;
   std::size_t locks_max = 0;
+  TimeNs lease_interval_ns = 0;  // how often a lease is asked for
 };
 
 class StoreImpl final : public Store, private SessionOwner, private LockOwner {
@@ -27,8 +29,8 @@ class StoreImpl final : public Store, private SessionOwner, private LockOwner {
             lsm::SegmentCache& segments, StoreOptions options);
   ~StoreImpl() override;
 
-  // Called once, when the store can go on no longer.
-  void set_on_failed(std::function<void(std::string)> on_failed) {
+  // Called once, when the store can go on no longer; with why: fenced, or another error.
+  void set_on_failed(std::function<void(Errc, std::string)> on_failed) {
     on_failed_ = std::move(on_failed);
   }
   void set_revoke_listener(RevokeListener* listener) { locks_.set_listener(listener); }
@@ -42,6 +44,7 @@ class StoreImpl final : public Store, private SessionOwner, private LockOwner {
   Task<void> abandon();
 
   LeaderSession& session() { return session_; }
+  const Lease& lease() const { return lease_; }
   const Transactions& transactions() const { return transactions_; }
   const LockCache& lock_cache() const { return locks_; }
   std::string waits_for() const;
@@ -57,6 +60,8 @@ class StoreImpl final : public Store, private SessionOwner, private LockOwner {
   Seq open_seq() const override { return transactions_.open().seq; }
   TxnNo open_txn() const override { return transactions_.open().number; }
   Task<Result<void>> read(Extent where, std::span<std::byte> out) override;
+  bool lease_valid() const override { return lease_.valid(); }
+  [[clang::coro_wrapper]] Task<Result<void>> wait_for_lease() override { return lease_.wait(); }
   Task<Result<void>> sync() override;
   Task<Result<InoRange>> allocate_inos(std::uint64_t count) override;
   void opened(Ino ino) override;
@@ -99,11 +104,12 @@ class StoreImpl final : public Store, private SessionOwner, private LockOwner {
   Env env_;
   lsm::SegmentCache& segments_;
   Fsid fsid_;
-  std::function<void(std::string)> on_failed_;
+  std::function<void(Errc, std::string)> on_failed_;
   std::function<void(Ino)> on_last_close_;
   bool failed_ = false;
   bool leaving_ = false;  // the farewell is said
   LeaderSession session_;
+  Lease lease_;
   Transactions transactions_;
   LockCache locks_;
   ItemStore items_;

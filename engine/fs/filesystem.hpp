@@ -102,6 +102,9 @@ struct Options {
   bool atime = true;  // relatime; false: never update
   // How often leftovers of unlinked files are looked for; each time differs by up to a fifth.
   TimeNs orphan_scan_ns = 10 * kSecond;
+  // Operations of a node that was fenced wait until they are interrupted or it is unmounted;
+  // false: they fail with fenced.
+  bool freeze_when_fenced = false;
 };
 
 class FileSystem {

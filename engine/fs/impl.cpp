@@ -18,6 +18,7 @@ FileSystem::Impl::Impl(client::Store& store, Options options)
       pools_(store),
       rename_mutex_(store.env().scheduler),
       stop_request_(store.env().scheduler),
+      thawed_(store.env().scheduler),
       scope_(store.env().scheduler) {}
 
 void FileSystem::Impl::start() {
@@ -29,6 +30,7 @@ Task<void> FileSystem::Impl::stop() {
   stopping_ = true;
   store_.set_on_last_close(nullptr);
   stop_request_.request();
+  thawed_.wake_all();
   co_await scope_.drain();
 }
 
@@ -112,54 +114,59 @@ void FileSystem::start() {
 
 [[clang::coro_wrapper]] Task<Result<Attributes>> FileSystem::lookup(Context context, Ino dir,
                                                                     std::string name) {
-  return impl_->lookup(context, dir, std::move(name));
+  return impl_->answered(context, impl_->lookup(context, dir, std::move(name)));
 }
 [[clang::coro_wrapper]] Task<Result<Attributes>> FileSystem::getattr(Context context, Ino ino) {
-  return impl_->getattr(context, ino);
+  return impl_->answered(context, impl_->getattr(context, ino));
 }
 [[clang::coro_wrapper]] Task<Result<Attributes>> FileSystem::setattr(Context context, Ino ino,
                                                                      SetAttributes changes) {
-  return impl_->setattr(context, ino, changes);
+  return impl_->answered(context, impl_->setattr(context, ino, changes));
 }
 [[clang::coro_wrapper]] Task<Result<Attributes>> FileSystem::create(Context context, Ino dir,
                                                                     std::string name,
                                                                     NewNode node) {
-  return impl_->create(context, dir, std::move(name), std::move(node), Impl::Open::no);
+  return impl_->answered(
+      context, impl_->create(context, dir, std::move(name), std::move(node), Impl::Open::no));
 }
 [[clang::coro_wrapper]] Task<Result<void>> FileSystem::unlink(Context context, Ino dir,
                                                               std::string name) {
-  return impl_->remove(context, dir, std::move(name), Impl::Victim::other);
+  return impl_->answered(context,
+                         impl_->remove(context, dir, std::move(name), Impl::Victim::other));
 }
 [[clang::coro_wrapper]] Task<Result<void>> FileSystem::rmdir(Context context, Ino dir,
                                                              std::string name) {
-  return impl_->remove(context, dir, std::move(name), Impl::Victim::directory);
+  return impl_->answered(context,
+                         impl_->remove(context, dir, std::move(name), Impl::Victim::directory));
 }
 [[clang::coro_wrapper]] Task<Result<void>> FileSystem::rename(Context context, Ino from_dir,
                                                               std::string from, Ino to_dir,
                                                               std::string to,
                                                               RenameFlags flags) {
-  return impl_->rename(context, from_dir, std::move(from), to_dir, std::move(to), flags);
+  return impl_->answered(
+      context, impl_->rename(context, from_dir, std::move(from), to_dir, std::move(to), flags));
 }
 [[clang::coro_wrapper]] Task<Result<Attributes>> FileSystem::link(Context context, Ino ino,
                                                                   Ino dir, std::string name) {
-  return impl_->link(context, ino, dir, std::move(name));
+  return impl_->answered(context, impl_->link(context, ino, dir, std::move(name)));
 }
 [[clang::coro_wrapper]] Task<Result<std::string>> FileSystem::readlink(Context context,
                                                                        Ino ino) {
-  return impl_->readlink(context, ino);
+  return impl_->answered(context, impl_->readlink(context, ino));
 }
 [[clang::coro_wrapper]] Task<Result<std::vector<DirectoryEntry>>> FileSystem::readdir(
     Context context, Ino dir, std::uint64_t position, std::size_t limit) {
-  return impl_->readdir(context, dir, position, limit);
+  return impl_->answered(context, impl_->readdir(context, dir, position, limit));
 }
 [[clang::coro_wrapper]] Task<Result<Attributes>> FileSystem::open(Context context, Ino ino) {
-  return impl_->open(context, ino);
+  return impl_->answered(context, impl_->open(context, ino));
 }
 [[clang::coro_wrapper]] Task<Result<Attributes>> FileSystem::create_open(Context context,
                                                                          Ino dir,
                                                                          std::string name,
                                                                          NewNode node) {
-  return impl_->create(context, dir, std::move(name), std::move(node), Impl::Open::yes);
+  return impl_->answered(
+      context, impl_->create(context, dir, std::move(name), std::move(node), Impl::Open::yes));
 }
 void FileSystem::close(Ino ino) {
   impl_->close(ino);
@@ -167,56 +174,57 @@ void FileSystem::close(Ino ino) {
 [[clang::coro_wrapper]] Task<Result<std::size_t>> FileSystem::read(Context context, Ino ino,
                                                                    std::uint64_t offset,
                                                                    std::span<std::byte> out) {
-  return impl_->read(context, ino, offset, out);
+  return impl_->answered(context, impl_->read(context, ino, offset, out));
 }
 [[clang::coro_wrapper]] Task<Result<std::uint64_t>> FileSystem::write(
     Context context, Ino ino, std::optional<std::uint64_t> offset, std::string data) {
-  return impl_->write(context, ino, offset, std::move(data));
+  return impl_->answered(context, impl_->write(context, ino, offset, std::move(data)));
 }
 [[clang::coro_wrapper]] Task<Result<void>> FileSystem::fallocate(Context context, Ino ino,
                                                                  FallocateMode mode,
                                                                  std::uint64_t offset,
                                                                  std::uint64_t length) {
-  return impl_->fallocate(context, ino, mode, offset, length);
+  return impl_->answered(context, impl_->fallocate(context, ino, mode, offset, length));
 }
 [[clang::coro_wrapper]] Task<Result<std::uint64_t>> FileSystem::seek(Context context, Ino ino,
                                                                      std::uint64_t offset,
                                                                      Seek what) {
-  return impl_->seek(context, ino, offset, what);
+  return impl_->answered(context, impl_->seek(context, ino, offset, what));
 }
 [[clang::coro_wrapper]] Task<Result<void>> FileSystem::sync(Context context) {
-  return impl_->sync(context);
+  return impl_->answered(context, impl_->sync(context));
 }
 [[clang::coro_wrapper]] Task<Result<void>> FileSystem::set_xattr(Context context, Ino ino,
                                                                  std::string name,
                                                                  std::string value,
                                                                  SetXattr how) {
-  return impl_->set_xattr(context, ino, std::move(name), std::move(value), how);
+  return impl_->answered(
+      context, impl_->set_xattr(context, ino, std::move(name), std::move(value), how));
 }
 [[clang::coro_wrapper]] Task<Result<std::string>> FileSystem::get_xattr(Context context,
                                                                         Ino ino,
                                                                         std::string name) {
-  return impl_->get_xattr(context, ino, std::move(name));
+  return impl_->answered(context, impl_->get_xattr(context, ino, std::move(name)));
 }
 [[clang::coro_wrapper]] Task<Result<std::vector<std::string>>> FileSystem::list_xattrs(
     Context context, Ino ino) {
-  return impl_->list_xattrs(context, ino);
+  return impl_->answered(context, impl_->list_xattrs(context, ino));
 }
 [[clang::coro_wrapper]] Task<Result<void>> FileSystem::remove_xattr(Context context, Ino ino,
                                                                     std::string name) {
-  return impl_->remove_xattr(context, ino, std::move(name));
+  return impl_->answered(context, impl_->remove_xattr(context, ino, std::move(name)));
 }
 [[clang::coro_wrapper]] Task<Result<StatFs>> FileSystem::statfs(Context context) {
-  return impl_->statfs(context);
+  return impl_->answered(context, impl_->statfs(context));
 }
 [[clang::coro_wrapper]] Task<Result<IndexPage>> FileSystem::walk_inodes(
     Context context, format::IndexType index, IndexEntry first, IndexEntry last,
     std::size_t limit, client::Store::Wait wait) {
-  return impl_->walk_inodes(context, index, first, last, limit, wait);
+  return impl_->answered(context, impl_->walk_inodes(context, index, first, last, limit, wait));
 }
 [[clang::coro_wrapper]] Task<Result<FileSystem::Path>> FileSystem::ino_path(
     Context context, Ino ino, Ino after_dir, std::uint64_t after_position) {
-  return impl_->ino_path(context, ino, after_dir, after_position);
+  return impl_->answered(context, impl_->ino_path(context, ino, after_dir, after_position));
 }
 void FileSystem::check_invariants() const {
   impl_->check_invariants();

@@ -41,6 +41,23 @@ class FileSystem::Impl {
   Task<void> stop();
   void start();
 
+  // The end of every operation: it is answered only while this node's lease is valid. What it
+  // saw and changed was under locks that it held then, and nobody else got them if the lease is
+  // renewed; so it waits for that. What a fenced node answers is up to the operator.
+  template <class T>
+  Task<Result<T>> answered(Context context, Task<Result<T>> operation) {
+    Result<T> result = co_await std::move(operation);
+    if (!store_.lease_valid() && !failed_with(result, Errc::interrupted)) {
+      const Result<void> valid = co_await store_.wait_for_lease();
+      if (!valid.has_value()) result = std::unexpected(valid.error());
+    }
+    while (failed_with(result, Errc::fenced) && options_.freeze_when_fenced && !stopping_) {
+      const Wake wake = co_await thawed_.wait(context.cancellation);
+      if (wake == Wake::cancelled) break;
+    }
+    co_return result;
+  }
+
   Task<Result<Attributes>> lookup(Context context, Ino dir, std::string name);
   Task<Result<Attributes>> getattr(Context context, Ino ino);
   Task<Result<Attributes>> setattr(Context context, Ino ino, SetAttributes changes);
@@ -209,6 +226,7 @@ class FileSystem::Impl {
 
   bool stopping_ = false;
   Cancellation stop_request_;
+  WaitQueue thawed_;  // operations of a node that was fenced and is to stand still
   TaskScope scope_;
 };
 

@@ -6,6 +6,7 @@
 #include "engine/client/store_impl.hpp"
 #include "engine/cluster/slot_keeper.hpp"
 #include "engine/env/steady_device.hpp"
+#include "engine/mount/fence_watch.hpp"
 #include "engine/server/server.hpp"
 
 namespace scoutfs {
@@ -21,8 +22,10 @@ constexpr unsigned kUnmountSilences = 10;
 class Mount::Impl final : public client::LeaderFinder {
  public:
   Impl(Env env, MountOptions options)
-      : device_(env.scheduler, env.device, env.log,
-                [this] { fail("the disk lost what it had cached"); }),
+      : watch_(env.device,
+               [this] { fail(Errc::fenced, "the storage refuses this incarnation"); }),
+        device_(env.scheduler, watch_, env.log,
+                [this] { fail(Errc::io_error, "the disk lost what it had cached"); }),
         env_{.scheduler = env.scheduler,
              .clock = env.clock,
              .random = env.random,
@@ -42,6 +45,7 @@ class Mount::Impl final : public client::LeaderFinder {
 
   Task<std::optional<Address>> find_leader(Cancellation* cancellation) override;
 
+  FenceWatch watch_;
   SteadyDevice device_;
   Env env_;
   MountOptions options_;
@@ -59,6 +63,7 @@ class Mount::Impl final : public client::LeaderFinder {
   bool electing_ = false;
   bool stopping_ = false;
   bool failed_ = false;
+  bool fenced_ = false;
   std::string waits_for_;
   WaitQueue changed_;
   Cancellation cancellation_;
@@ -74,7 +79,8 @@ class Mount::Impl final : public client::LeaderFinder {
   Task<void> stop_serving();
   Task<void> give_up_when_alone(TimeNs deadline_ns);
   void start_store(std::uint16_t slot, Address address);
-  void fail(std::string why);
+  // From here on the mount answers errors. `code`: fenced or io_error.
+  void fail(Errc code, std::string why);
 };
 
 // ---- Starting ----
@@ -130,11 +136,14 @@ void Mount::Impl::start_store(std::uint16_t slot, Address address) {
                                               .segment_size_max = options_.segment_size_max,
                                               .fsid = superblock_.fsid},
                              .item_cache_bytes = options_.item_cache_bytes,
-                             .locks_max = options_.locks_max};
+                             .locks_max = options_.locks_max,
+                             .lease_interval_ns = options_.heartbeat_ns};
   store_ = std::make_unique<client::StoreImpl>(env_, identity, *this, *segments_, store);
   store_->set_revoke_listener(listener_);
-  store_->set_on_failed([this](std::string why) { fail(std::move(why)); });
-  fs_ = std::make_unique<fs::FileSystem>(*store_, options_.fs);
+  store_->set_on_failed([this](Errc code, std::string why) { fail(code, std::move(why)); });
+  fs::Options fs = options_.fs;
+  fs.freeze_when_fenced = options_.on_fence == OnFence::freeze;
+  fs_ = std::make_unique<fs::FileSystem>(*store_, fs);
 }
 
 Task<Result<void>> Mount::Impl::start(Cancellation* cancellation) {
@@ -176,7 +185,7 @@ Task<Result<void>> Mount::Impl::start(Cancellation* cancellation) {
     env_.network.close_listener();
     co_return slot;
   }
-  keeper_->start_beating([this](std::string why) { fail(std::move(why)); });
+  keeper_->start_beating([this](std::string why) { fail(Errc::io_error, std::move(why)); });
   start_store(keeper_->slot(), *bound);
   scope_.spawn(accept());
   scope_.spawn(lead());
@@ -264,21 +273,30 @@ Task<Result<void>> Mount::Impl::lead_once() {
                    &cancellation_);
     co_return Result<void>{};
   }
+  const Incarnation leader{.rid = rid_, .epoch = keeper_->epoch()};
+  SCOUTFS_CO_CHECK(co_await env_.fencing.register_term(*term, leader));
   // The volume as the last leader left it.
   SCOUTFS_CO_TRY(format::Superblock superblock, co_await lsm::read_superblock(env_.device));
   const server::ServerOptions options{.compaction = options_.compaction,
                                       .heartbeat_ns = options_.heartbeat_ns,
-                                      .silence_ns = options_.silence_ns};
+                                      .silence_ns = options_.silence_ns,
+                                      .lease_ns = options_.lease_ns,
+                                      .fence_after_ns = options_.fence_after_ns,
+                                      .fence_idle_after_ns = options_.fence_idle_after_ns,
+                                      .recovery_grace_ns = options_.recovery_grace_ns,
+                                      .votes_end_ns = {}};
   const auto server = std::make_shared<server::Server>(
       env_, *segments_, std::move(superblock), *term, rid_, options, [this](Error error) {
-        fail(fmt::format("the server's device failed: {}", to_string(error.code)));
+        fail(Errc::io_error,
+             fmt::format("the server's device failed: {}", to_string(error.code)));
       });
   const Result<void> started = co_await server->start();
   if (!started.has_value()) {
     const Result<void> stopped = co_await server->stop();
     SCOUTFS_MAYBE(stopped.has_value());
     SCOUTFS_CO_CHECK(co_await keeper_->stop_leading());
-    fail(fmt::format("the server tree cannot be read: {}", to_string(started.error().code)));
+    fail(Errc::io_error,
+         fmt::format("the server tree cannot be read: {}", to_string(started.error().code)));
     co_return started;
   }
   server_ = server;
@@ -310,11 +328,12 @@ Task<void> Mount::Impl::serve(std::unique_ptr<Connection> connection) {
   SCOUTFS_MAYBE(end.has_value());
 }
 
-void Mount::Impl::fail(std::string why) {
+void Mount::Impl::fail(Errc code, std::string why) {
+  if (code == Errc::fenced) fenced_ = true;
   if (failed_) return;
   failed_ = true;
   failure_ = why;
-  if (store_ != nullptr) store_->fail(Errc::io_error, why);
+  if (store_ != nullptr) store_->fail(code, why);
   changed_.wake_all();
   if (on_failed_) on_failed_(std::move(why));
 }
@@ -376,7 +395,10 @@ MountStatus Mount::Impl::status() const {
   MountStatus status;
   status.rid = rid_;
   status.waits_for = waits_for_;
+  status.fence_level = env_.fencing.level();
+  status.fenced = fenced_;
   if (store_ == nullptr) return status;
+  status.lease_valid = store_->lease_valid();
   status.slot = keeper_->claimed() ? keeper_->slot() : format::kNoSlot;
   status.leader = server_ != nullptr;
   client::LeaderSession& session = store_->session();
@@ -399,7 +421,9 @@ MountStatus Mount::Impl::status() const {
                               .address = to_string(member.member.address),
                               .connected = member.connected,
                               .lost = !member.connected,
-                              .oldest_open_seq = member.oldest_open_seq});
+                              .oldest_open_seq = member.oldest_open_seq,
+                              .standing = member.standing,
+                              .waited_for = member.waited_for});
   }
   status.segments = led.segments;
   status.level0_segments = led.level0_segments;

@@ -31,6 +31,10 @@ struct FormatOptions {
 // (cluster name, slots), those of the device.
 Task<Result<format::Superblock>> format_volume(Env env, FormatOptions options);
 
+// What the operations of a mount do once it is fenced: wait until they are interrupted or the
+// mount ends, fail with EIO, or have the process end.
+enum class OnFence : std::uint8_t { freeze, eio, exit };
+
 struct MountOptions {
   std::string cluster = "scoutfs";
   Address listen{0x7f000001, 0};      // port 0: the configured one, or any free one
@@ -51,6 +55,14 @@ struct MountOptions {
   lsm::CompactionOptions compaction;         // used when this node leads
   TimeNs heartbeat_ns = 200 * kMillisecond;  // quorum block and session
   TimeNs silence_ns = 2 * kSecond;           // a peer this long silent counts as lost
+  // When this node leads: how long a member may answer without hearing from it (at most
+  // kLeaseMax); and how long a lost member may be in the way until it is fenced: of who waits
+  // for its locks; of the index, freed space or compaction; of a new leader's start.
+  TimeNs lease_ns = 1'500 * kMillisecond;
+  TimeNs fence_after_ns = kSecond;
+  TimeNs fence_idle_after_ns = 30 * kSecond;
+  TimeNs recovery_grace_ns = 5 * kSecond;
+  OnFence on_fence = OnFence::eio;  // freeze and eio; exit is the caller's, see set_on_failed()
 };
 
 // What an operator wants to see at a glance.
@@ -66,6 +78,9 @@ struct MountStatus {
   std::uint64_t dirty_bytes = 0, unrecorded_transactions = 0;
   std::uint64_t locks = 0;
   std::string waits_for;  // empty: nothing; otherwise what, in words
+  FenceLevel fence_level = FenceLevel::none;
+  bool lease_valid = false;  // operations are answered
+  bool fenced = false;       // this incarnation was declared dead; it is over
   // Known only where the leader is.
   struct Member {
     Rid rid;
@@ -74,6 +89,8 @@ struct MountStatus {
     bool connected = false;
     bool lost = false;
     Seq oldest_open_seq;
+    std::string standing;          // of a lost one: what becomes of it
+    std::uint64_t waited_for = 0;  // locks of it that others wait for
   };
   std::vector<Member> members;
   std::uint64_t segments = 0, level0_segments = 0, compaction_debt_blocks = 0;
@@ -104,6 +121,7 @@ class Mount {
   // Returns how many.
   std::size_t admit_page_readers(lock::LockId id);
   // Called when the node can go on no longer (fenced, device lost): the mount answers errors.
+  // status().fenced tells which; it can only be unmounted, and the volume mounted anew.
   void set_on_failed(std::function<void(std::string why)> callback);
 
   // Commits everything, gives everything back, leaves the slot. Errors: those of sync(); the

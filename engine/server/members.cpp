@@ -12,8 +12,7 @@ using session::Welcome;
 
 namespace {
 constexpr TimeNs kRecoveryPoll = 250 * kMillisecond;
-constexpr TimeNs kLostPoll = 500 * kMillisecond;  // how often lost members are looked for
-constexpr TimeNs kRecoveryReport = 5 * kSecond;   // how often the operator is told again
+constexpr TimeNs kRecoveryReport = 5 * kSecond;  // how often the operator is told again
 }  // namespace
 
 Task<void> Server::serve(std::unique_ptr<Connection> connection) {
@@ -36,7 +35,7 @@ Task<void> Server::serve(std::unique_ptr<Connection> connection) {
   }
   const Rid rid = greeting.who.rid;
   const auto found = sessions_.find(rid);
-  if (found == sessions_.end() || stopping_ || failed_) co_return;
+  if (found == sessions_.end() || !serves(rid) || stopping_ || failed_) co_return;
   const std::shared_ptr<session::Channel> channel = found->second.channel;
   found->second.silent = false;
   const bool resumed = std::get<Welcome>(*reply).resumed;
@@ -66,6 +65,7 @@ void Server::open_session(Rid rid) {
   session.rid = rid;
   session.declared = false;
   session.oldest_list = state_->counters().version;
+  session.lost_ns = 0;
   session.channel = std::make_shared<session::Channel>(
       env_.scheduler,
       [this, rid](std::string message) { on_message(rid, std::move(message)); });
@@ -130,6 +130,13 @@ Task<Result<Setup>> Server::admit_new(Greeting greeting) {
       dead = known.has_value() && *known;
     }
     if (!dead) {
+      // Its slot is needed; but others must not wait at the door until it is free.
+      const TimeNs lost_ns =
+          sessions_.contains(holder.who.rid) ? sessions_.at(holder.who.rid).lost_ns : 0;
+      const bool silent = lost_ns != 0 && env_.clock.now_ns() > lost_ns + options_.silence_ns;
+      if (!connected && silent && env_.fencing.can_fence_the_living()) {
+        handlers_.spawn(take_over(holder.who.rid, Gone::perhaps));
+      }
       Refusal answer =
           refusal(connected ? Refusal::Why::slot_in_use : Refusal::Why::slot_reserved);
       answer.holder = holder.who;
@@ -137,7 +144,8 @@ Task<Result<Setup>> Server::admit_new(Greeting greeting) {
       answer.name = holder.name;
       co_return answer;
     }
-    SCOUTFS_CO_CHECK(co_await bury(holder.who.rid));
+    co_await take_over(holder.who.rid, Gone::certainly);
+    if (state_->members().contains(holder.who.rid)) co_return fail(Errc::stopping);
     break;  // a slot has one holder; the map has changed
   }
   format::Member member;
@@ -158,37 +166,6 @@ Task<Result<Setup>> Server::admit_new(Greeting greeting) {
                     .slot = slot};
 }
 
-Task<Result<void>> Server::bury(Rid rid) {
-  const format::Member member = state_->members().at(rid);
-  env_.log.info("leader: {} ({:x}, slot {}) is dead; its locks and space are taken over",
-                member.name, rid.value, member.slot);
-  // From here on no message of it is accepted, by this leader or any later one (rule 2).
-  state_->set_dead(rid);
-  SCOUTFS_CO_CHECK(co_await commit_changes());
-  forget_open(rid);
-  if (const auto found = sessions_.find(rid); found != sessions_.end()) {
-    if (found->second.channel != nullptr) found->second.channel->detach();
-    sessions_.erase(found);
-  }
-  std::vector<JobId> running;
-  for (const auto& [id, job] : jobs_) {
-    if (job.rid == rid) running.push_back(id);
-  }
-  for (const JobId id : running) {
-    jobs_.erase(id);
-    picker_.release(id);
-  }
-  state_->reclaim(rid);
-  SCOUTFS_CO_CHECK(co_await commit_changes());
-  // Told as soon as it is so: a revoke that overtook its grant would be taken for an old one's.
-  lock::LockTable::Output output;
-  locks_.forget(rid, output);
-  deliver(output);
-  changed_.wake_all();
-  compact_wake_.wake_all();
-  co_return Result<void>{};
-}
-
 Task<void> Server::recover() {
   TimeNs next_report_ns = env_.clock.now_ns() + kRecoveryReport;
   while (!stopping_ && !failed_) {
@@ -199,18 +176,7 @@ Task<void> Server::recover() {
     if (missing.empty()) break;
     waits_for_ =
         fmt::format("{} (slot {}) to rejoin", missing.front().name, missing.front().slot);
-    for (const format::Member& member : missing) {
-      const auto found = sessions_.find(member.who.rid);
-      if (found == sessions_.end()) continue;
-      const auto& channel = found->second.channel;
-      if (channel != nullptr && channel->connected()) continue;
-      const Result<bool> dead = co_await env_.fencing.confirm_dead(member.who, member.host);
-      if (!dead.has_value() || !*dead) continue;
-      Mutex::Guard one_at_a_time = co_await membership_.lock();
-      if (!state_->members().contains(member.who.rid) || stopping_) continue;
-      const Result<void> buried = co_await bury(member.who.rid);
-      if (!buried.has_value()) co_return;
-    }
+    for (const format::Member& member : missing) co_await look_after(member);
     if (env_.clock.now_ns() >= next_report_ns) {
       env_.log.warn("leader: waiting for {}: what it holds is not known", waits_for_);
       next_report_ns = env_.clock.now_ns() + kRecoveryReport;
@@ -224,33 +190,10 @@ Task<void> Server::recover() {
 
 void Server::finish_recovery() {
   recovering_ = false;
-  lock::LockTable::Output output;
-  locks_.resume(output);
-  deliver(output);
   env_.log.info("leader: serving, term {}, {} members", term_.number, state_->members().size());
+  follow_authority();
   changed_.wake_all();
   compact_wake_.wake_all();
-}
-
-Task<void> Server::bury_lost() {
-  while (!stopping_ && !failed_) {
-    co_await Sleep(env_.scheduler, kLostPoll, &cancellation_);
-    if (recovering_) continue;
-    std::vector<format::Member> lost;
-    for (const auto& [rid, member] : state_->members()) {
-      const Session& session = sessions_.at(rid);
-      const bool connected = session.channel != nullptr && session.channel->connected();
-      if (!connected) lost.push_back(member);
-    }
-    for (const format::Member& member : lost) {
-      const Result<bool> dead = co_await env_.fencing.confirm_dead(member.who, member.host);
-      if (!dead.has_value() || !*dead) continue;
-      Mutex::Guard one_at_a_time = co_await membership_.lock();
-      if (!state_->members().contains(member.who.rid) || stopping_) continue;
-      const Result<void> buried = co_await bury(member.who.rid);
-      if (!buried.has_value()) co_return;
-    }
-  }
 }
 
 Task<void> Server::beat() {
@@ -276,8 +219,11 @@ void Server::beat_once() {
         session.silent = true;
         const auto member = state_->members().find(rid);
         if (member != state_->members().end()) {
-          env_.log.warn("leader: {} (slot {}) is silent; what it holds stays reserved",
-                        member->second.name, member->second.slot);
+          env_.log.warn("leader: {} (slot {}) is silent; {}", member->second.name,
+                        member->second.slot,
+                        env_.fencing.can_fence_the_living()
+                            ? "it is fenced when somebody needs what it holds"
+                            : "what it holds stays reserved until its death is certain");
         }
       }
       changed_.wake_all();

@@ -2,6 +2,8 @@
 
 #include <algorithm>
 
+#include "engine/env/drift.hpp"
+
 namespace scoutfs::server {
 
 using session::Answer;
@@ -24,6 +26,11 @@ Server::Server(Env env, lsm::SegmentCache& cache, format::Superblock superblock,
       state_(std::make_unique<ServerState>(superblock)),
       locks_(GrantId{(term.number << kGrantBits) + 1}),
       picker_(options_.compaction),
+      authority_(env,
+                 {.interval_ns = options_.heartbeat_ns,
+                  .lease_ns = options_.lease_ns,
+                  .votes_end_ns = options_.votes_end_ns},
+                 [this] { follow_authority(); }),
       membership_(env.scheduler),
       changed_(env.scheduler),
       compact_wake_(env.scheduler),
@@ -34,6 +41,7 @@ Server::Server(Env env, lsm::SegmentCache& cache, format::Superblock superblock,
 Server::~Server() = default;
 
 Task<Result<void>> Server::start() {
+  SCOUTFS_ASSERT(options_.lease_ns <= kLeaseMax);
   ServerState* state = state_.get();
   lsm::Visit visit = [state](std::string_view key, std::string_view value) {
     return state->load(key, value);
@@ -43,11 +51,17 @@ Task<Result<void>> Server::start() {
   tree_opened_ = true;
   SCOUTFS_CO_CHECK(co_await tree_.open(term_, self_));
   locks_.pause();
+  started_ns_ = env_.clock.now_ns();
   for (const auto& [rid, member] : state_->members()) {
-    sessions_[rid].rid = rid;
+    Session& session = sessions_[rid];
+    session.rid = rid;
+    session.lost_ns = started_ns_;
+    // What earlier leaders promised is over by then.
+    session.lease_until_ns = started_ns_ + counted_long(kLeaseMax);
   }
+  authority_.start();
   background_.spawn(recover());
-  background_.spawn(bury_lost());
+  background_.spawn(watch_lost());
   background_.spawn(beat());
   background_.spawn(compact());
   co_return Result<void>{};
@@ -61,6 +75,7 @@ Task<Result<void>> Server::stop() {
   for (auto& [rid, session] : sessions_) {
     if (session.channel != nullptr) session.channel->detach();
   }
+  co_await authority_.stop();
   co_await background_.drain();
   co_await handlers_.drain();
   // A tree that could not be read was never opened; one that failed still ends its tasks.
@@ -140,7 +155,8 @@ void Server::violation(Rid rid, std::string_view what) {
 
 void Server::on_message(Rid rid, std::string bytes) {
   const auto found = sessions_.find(rid);
-  if (found == sessions_.end() || failed_) return;
+  // No message of the dead is accepted, however it got here (rule 2).
+  if (found == sessions_.end() || failed_ || !serves(rid)) return;
   Result<session::MemberMessage> message = session::decode_member_message(bytes);
   if (!message.has_value()) return violation(rid, "a message that does not decode");
   if (auto* request = std::get_if<session::Request>(&message->body)) {
@@ -160,6 +176,7 @@ void Server::on_request(Session& session, RequestId id, session::Request request
     declare(session, id, *held);
   } else if (auto* lock_request = std::get_if<session::LockRequest>(&request)) {
     if (lock_request->mode == lock::Mode::none) return violation(rid, "a lock in no mode");
+    follow_authority();
     lock::LockTable::Output output;
     locks_.request(rid, id, lock_request->id, lock_request->mode, output);
     deliver(output);
@@ -189,6 +206,8 @@ void Server::on_request(Session& session, RequestId id, session::Request request
                                     .next_ino = state_->counters().next_ino});
   } else if (auto* result = std::get_if<session::JobResult>(&request)) {
     handlers_.spawn(do_job_result(rid, id, std::move(*result)));
+  } else if (std::holds_alternative<session::LeaseRequest>(request)) {
+    grant_lease(session, id);
   } else {
     SCOUTFS_ASSERT(std::holds_alternative<session::Farewell>(request));
     handlers_.spawn(do_farewell(rid, id));
@@ -198,6 +217,7 @@ void Server::on_request(Session& session, RequestId id, session::Request request
 void Server::on_notice(Session& session, session::MemberNotice notice) {
   if (auto* release = std::get_if<session::Release>(&notice)) {
     for (const Ino ino : release->open_inodes) session.open_inodes.emplace(ino, true);
+    follow_authority();
     lock::LockTable::Output output;
     locks_.release(session.rid, release->id, release->grant, release->keep, output);
     deliver(output);
@@ -245,6 +265,43 @@ void Server::forget_open(Rid rid) {
     if (!is_open(ino, rid)) unlinked_open_.erase(ino);
   }
   found->second.open_inodes.clear();
+}
+
+// ---- Authority ----
+
+void Server::follow_authority() {
+  const bool may = !recovering_ && !stopping_ && !failed_ && authority_.valid();
+  if (may == granting_) return;
+  granting_ = may;
+  if (!may) {
+    if (!stopping_ && !failed_) {
+      env_.log.warn("leader: not sure to lead any more; no lock is granted until it is");
+    }
+    return locks_.pause();
+  }
+  lock::LockTable::Output output;
+  locks_.resume(output);
+  deliver(output);
+  changed_.wake_all();
+}
+
+Task<void> Server::await_authority() {
+  follow_authority();
+  while (!granting_ && !stopping_ && !failed_) {
+    co_await changed_.wait();
+    follow_authority();
+  }
+}
+
+void Server::grant_lease(Session& session, RequestId id) {
+  const TimeNs now_ns = env_.clock.now_ns();
+  session::LeaseAnswer reply;
+  if (authority_.end_ns() > now_ns) {
+    reply.duration_ns = std::min(options_.lease_ns, authority_.end_ns() - now_ns);
+    session.lease_until_ns =
+        std::max(session.lease_until_ns, now_ns + counted_long(reply.duration_ns));
+  }
+  answer(session.rid, id, reply);
 }
 
 // ---- Requests ----
@@ -297,7 +354,7 @@ Task<void> Server::do_commit(Rid rid, RequestId id, session::Commit commit) {
   // Back-pressure; and a transaction does not overtake an older one that waited for it.
   const auto must_wait = [&] {
     const auto member = state_->members().find(rid);
-    if (stopping_ || failed_ || member == state_->members().end()) return false;
+    if (stopping_ || failed_ || !serves(rid)) return false;
     if (commit.txn > member->second.recorded.next()) return true;
     // Level 0 may grow while nothing can be merged: a transaction may be what makes space.
     return picker_.level0_full(state_->manifest()) && !compaction_stalled();
@@ -307,7 +364,7 @@ Task<void> Server::do_commit(Rid rid, RequestId id, session::Commit commit) {
     co_await changed_.wait();
   }
   const auto found = state_->members().find(rid);
-  if (stopping_ || failed_ || found == state_->members().end()) co_return;
+  if (stopping_ || failed_ || !serves(rid)) co_return;
   session::CommitAnswer reply;
   if (commit.txn <= found->second.recorded) {
     // Sent again after a change of leaders: recorded once, answered again. What order its
@@ -393,7 +450,7 @@ Seq Server::oldest_open() const {
 }
 
 Task<void> Server::do_bound(Rid rid, RequestId id, session::BoundRequest request) {
-  while (recovering_ && !stopping_ && !failed_) co_await changed_.wait();
+  co_await await_authority();
   const Seq issued{state_->next_seq().value - 1};
   const auto answering = [](const Session& session) {
     return session.channel != nullptr && session.channel->connected();
@@ -411,7 +468,8 @@ Task<void> Server::do_bound(Rid rid, RequestId id, session::BoundRequest request
     if (!waiting) break;
     co_await changed_.wait();
   }
-  if (stopping_ || failed_) co_return;
+  co_await await_authority();
+  if (stopping_ || failed_ || !serves(rid)) co_return;
   session::BoundAnswer reply{.last = issued, .not_answered = {}};
   for (const auto& [other, session] : sessions_) {
     if (session.open_seqs.empty() || *session.open_seqs.begin() > reply.last) continue;
@@ -458,6 +516,8 @@ Server::Status Server::status() const {
     const Session& session = found->second;
     out.connected = session.channel != nullptr && session.channel->connected();
     out.declared = session.declared;
+    out.standing = session.standing;
+    out.waited_for = locks_.waited_for(rid).size();
     if (!session.open_seqs.empty()) out.oldest_open_seq = *session.open_seqs.begin();
   }
   for (std::uint8_t level = 0; level <= lsm::kLevelMax; ++level) {

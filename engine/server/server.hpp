@@ -10,9 +10,9 @@
 // dead and are reclaimed. Until none is missing it grants no lock, frees nothing and answers no
 // walk; commits and releases are served (DESIGN 15, rules 8 and 13). Then it serves.
 //
-// A member that falls silent loses its connection and nothing else: without storage fencing
-// what it holds stays reserved until its slot is mounted again, or the leader starts and knows
-// it is dead.
+// A member that falls silent loses its connection and nothing else. When somebody needs what it
+// holds and its lease is over, it is fenced and what it held is taken over (lost_members.cpp);
+// where nobody alive can be fenced, all of it stays reserved until its death is certain.
 #pragma once
 
 #include <cstdint>
@@ -29,6 +29,7 @@
 #include "engine/lock/lock_table.hpp"
 #include "engine/lsm/compaction.hpp"
 #include "engine/lsm/durable_tree.hpp"
+#include "engine/server/authority.hpp"
 #include "engine/server/state.hpp"
 #include "engine/session/channel.hpp"
 
@@ -38,6 +39,15 @@ struct ServerOptions {
   lsm::CompactionOptions compaction;
   TimeNs heartbeat_ns = 200 * kMillisecond;
   TimeNs silence_ns = 2 * kSecond;
+  TimeNs lease_ns = 1'500 * kMillisecond;  // at most kLeaseMax
+  // A silent member is fenced when somebody has waited for its locks this long; or for what
+  // else it holds up (the index, freed space, compaction) so long; and after a change of
+  // leaders, when it has not come back for so long.
+  TimeNs fence_after_ns = kSecond;
+  TimeNs fence_idle_after_ns = 30 * kSecond;
+  TimeNs recovery_grace_ns = 5 * kSecond;
+  // Until when the votes let this leader lead (StorageAuthority); null: they do not limit it.
+  std::function<TimeNs()> votes_end_ns;
 };
 
 class Server {
@@ -64,6 +74,8 @@ class Server {
     bool connected = false;
     bool declared = false;
     Seq oldest_open_seq;
+    std::string standing;          // what is being done about it; empty: nothing is wrong
+    std::uint64_t waited_for = 0;  // locks others wait for
   };
   struct Status {
     std::vector<MemberStatus> members;
@@ -91,7 +103,14 @@ class Server {
     std::map<Ino, bool> open_inodes;
     std::uint64_t jobs = 0;         // running
     TimeNs jobs_held_until_ns = 0;  // it failed one
+    // Nothing it holds is given away before, by this clock.
+    TimeNs lease_until_ns = 0;
+    TimeNs lost_ns = 0;    // since when it has been without a connection; 0: it has one
+    TimeNs needed_ns = 0;  // and since when somebody has waited for its locks; 0: nobody does
+    std::string standing;
   };
+  // Whether a lost member is known to be gone, or may still run and must be fenced.
+  enum class Gone : std::uint8_t { certainly, perhaps };
   struct RunningJob {
     lsm::Job job;
     Rid rid;
@@ -100,8 +119,26 @@ class Server {
   // The Welcome, or the Refusal, of a greeting; records a new member before it answers.
   Task<Result<session::Setup>> admit(session::Greeting greeting);
   Task<Result<session::Setup>> admit_new(session::Greeting greeting);
-  // Declares a member dead that is known never to write again, and takes over what it held.
-  Task<Result<void>> bury(Rid rid);
+
+  // --- lost_members.cpp ---
+  // Declares a member dead, has it fenced if it may still run, and takes over what it held.
+  // Each member once at a time: a second caller waits for the first. Goes on where an earlier
+  // leader stopped. Returns early, with the member still dead and reserved, if the server ends.
+  Task<void> take_over(Rid rid, Gone gone);
+  Task<Result<void>> declare_dead(Rid rid);
+  Task<Result<void>> fence_off(Rid rid);
+  Task<Result<void>> reclaim(Rid rid);
+  Task<void> watch_lost();
+  Task<void> look_after(format::Member member);
+  bool needed(Rid rid);
+  bool serves(Rid rid) const;  // it is a member and not dead
+
+  // --- what only a leader that is sure of itself does ---
+  // Locks are granted from here on, or not.
+  void follow_authority();
+  // Returns when this leader is sure of itself and has recovered, or the server ends.
+  Task<void> await_authority();
+  void grant_lease(Session& session, RequestId id);
   session::Refusal refusal(session::Refusal::Why why) const;
   void open_session(Rid rid);
   std::uint16_t free_slot() const;
@@ -134,8 +171,6 @@ class Server {
   void fail_server(Error error);
 
   Task<void> recover();
-  // Takes over what members held whose death can be confirmed.
-  Task<void> bury_lost();
   void finish_recovery();
   Task<void> beat();
   Task<void> compact();
@@ -173,6 +208,12 @@ class Server {
   std::set<Ino> unlinked_open_;
 
   bool tree_opened_ = false;
+  StorageAuthority authority_;
+  bool granting_ = false;  // locks; not while recovering, nor without authority
+  std::set<Rid> taking_over_;
+  std::set<Rid> certainly_dead_;  // of those being taken over: no fence is needed any more
+  TimeNs started_ns_ = 0;
+
   bool recovering_ = true;
   bool stopping_ = false;
   bool failed_ = false;

@@ -179,6 +179,14 @@ struct JobResult {
   std::vector<lsm::SegmentInfo> outputs;
 };
 
+// May be asked again and again; counted from when the member sent it.
+struct LeaseRequest {};
+struct LeaseAnswer {
+  // For so long, on any clock within the drift bound, nothing the member holds is given away,
+  // whatever becomes of it. 0: the leader is not sure of itself now; ask again.
+  TimeNs duration_ns = 0;
+};
+
 struct Farewell {};
 struct Empty {};  // the answer of SpaceReturn, JobResult and Farewell
 
@@ -258,6 +266,8 @@ SCOUTFS_FIELDS(BoundAnswer, m.last, m.not_answered)
 SCOUTFS_FIELDS(SpaceInfoRequest)
 SCOUTFS_FIELDS(SpaceInfoAnswer, m.total_blocks, m.free_blocks, m.next_ino)
 SCOUTFS_FIELDS(JobResult, m.job, m.done, m.outputs)
+SCOUTFS_FIELDS(LeaseRequest)
+SCOUTFS_FIELDS(LeaseAnswer, m.duration_ns)
 SCOUTFS_FIELDS(Farewell)
 SCOUTFS_FIELDS(Empty)
 SCOUTFS_FIELDS(Revoke, m.id, m.grant, m.keep)
@@ -274,11 +284,12 @@ SCOUTFS_FIELDS(HeartbeatAnswer, m.oldest_list)
 
 // ---- Encoding ----
 
-using Request =
-    std::variant<Declare, LockRequest, Commit, SpaceRequest, SpaceReturn, SeqRequest,
-                 InoRequest, ListRequest, BoundRequest, SpaceInfoRequest, JobResult, Farewell>;
-using Answer = std::variant<Empty, DeclareAnswer, LockGrant, CommitAnswer, SpaceAnswer,
-                            SeqAnswer, InoAnswer, ListAnswer, BoundAnswer, SpaceInfoAnswer>;
+using Request = std::variant<Declare, LockRequest, Commit, SpaceRequest, SpaceReturn,
+                             SeqRequest, InoRequest, ListRequest, BoundRequest,
+                             SpaceInfoRequest, JobResult, Farewell, LeaseRequest>;
+using Answer =
+    std::variant<Empty, DeclareAnswer, LockGrant, CommitAnswer, SpaceAnswer, SeqAnswer,
+                 InoAnswer, ListAnswer, BoundAnswer, SpaceInfoAnswer, LeaseAnswer>;
 using LeaderNotice = std::variant<Revoke, CommitWanted, JobOffer, Heartbeat, LastClosed>;
 using MemberNotice = std::variant<Release, CloseInode, DropSeq, HeartbeatAnswer, Unlinked>;
 

@@ -390,6 +390,10 @@ Task<Result<void>> StoreImpl::read(Extent where, std::span<std::byte> out) {
   co_return Result<void>();
 }
 
+Task<Result<void>> StoreImpl::wait_for_lease() {
+  co_return Result<void>{};
+}
+
 Task<Result<void>> StoreImpl::sync() {
   co_await perhaps_suspend();
   commit();

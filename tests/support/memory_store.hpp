@@ -103,6 +103,8 @@ class StoreImpl : public Store {
   Seq open_seq() const override { return seq_; }
   TxnNo open_txn() const override { return number_; }
   Task<Result<void>> read(Extent where, std::span<std::byte> out) override;
+  bool lease_valid() const override { return true; }
+  Task<Result<void>> wait_for_lease() override;
   Task<Result<void>> sync() override;
   Task<Result<InoRange>> allocate_inos(std::uint64_t count) override;
   void opened(Ino ino) override { ++open_[ino]; }

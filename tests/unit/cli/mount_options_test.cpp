@@ -26,7 +26,9 @@ std::string refused(std::string_view options) {
 BOOST_AUTO_TEST_CASE(each_option_reaches_what_it_is_about) {
   const node::MountConfig config = applied(
       "cluster=mine,listen=10.0.0.1:7000,slot=3,commit=250,item_cache=2M,segment_cache=1G,"
-      "local_locks,noatime,log=/var/log/x,log_level=debug,metrics=127.0.0.1:9100");
+      "local_locks,noatime,log=/var/log/x,log_level=debug,metrics=127.0.0.1:9100,"
+      "on-fence=freeze");
+  BOOST_CHECK(config.engine.on_fence == OnFence::freeze);
   BOOST_TEST(config.engine.cluster == "mine");
   BOOST_CHECK(config.engine.listen == (Address{0x0a000001, 7000}));
   BOOST_TEST(config.engine.slot.value() == 3);
