@@ -17,7 +17,10 @@ namespace scoutfs::sim {
 class SimFencing final : public Fencing {
  public:
   SimFencing(Cluster& cluster, unsigned node, Scheduler& scheduler)
-      : cluster_(cluster), node_(node), scheduler_(scheduler) {}
+      : cluster_(cluster),
+        node_(node),
+        scheduler_(scheduler),
+        random_(cluster.plan().seed, Stream::fencing, node + 1) {}
   FenceLevel level() const override { return cluster_.plan().fence_level; }
   Task<Result<void>> register_term(Term term, Incarnation leader) override;
   Task<Result<bool>> fence(Term term, Incarnation victim, HostId host) override;
@@ -27,6 +30,7 @@ class SimFencing final : public Fencing {
   Cluster& cluster_;
   unsigned node_;
   Scheduler& scheduler_;
+  SimRandom random_;  // of how long it takes
 };
 
 // Into the trace's text.

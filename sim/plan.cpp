@@ -224,6 +224,7 @@ void draw_fencing(Plan& plan, bool faults) {
   plan.fence_level = level == 0   ? FenceLevel::none
                      : level <= 3 ? FenceLevel::host
                                   : FenceLevel::storage;
+  plan.fence_delay_ns = random.log_between(kMillisecond, 4 * kSecond);
   if (plan.fence_level == FenceLevel::none) {
     // Nobody would ever know of a death, and what the dead held would stay reserved.
     std::erase_if(plan.faults,

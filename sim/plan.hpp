@@ -108,6 +108,7 @@ struct Plan {
   SlotMode slot_mode = SlotMode::named;
   bool full_volume = false;  // it is emptied at the end
   FenceLevel fence_level = FenceLevel::host;
+  TimeNs fence_delay_ns = kMillisecond;  // at most, until the fencing service acts
   bool fencing_knows_all_hosts =
       false;  // otherwise each host can tell of its own processes only
 };

@@ -1,4 +1,4 @@
-// The server's members: admission, recovery after a change of leaders, heartbeats, burial.
+// The server's members: admission, recovery after a change of leaders, heartbeats.
 #include <algorithm>
 
 #include "engine/server/server.hpp"
