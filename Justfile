@@ -14,6 +14,8 @@ build:
 test: build
     cmake --preset debug
     cmake --build --preset debug -j {{jobs}} --target sanitized
+    cmake --preset twin
+    cmake --build --preset twin -j {{jobs}} --target sim_hash
     ctest --test-dir build/debug --output-on-failure -j {{jobs}} -L sanitized
     ctest --test-dir build/release --output-on-failure -j {{jobs}}
 
@@ -58,11 +60,9 @@ soak-mounts seconds="300" seed="1": build
     cmake --build --preset release -j {{jobs}} --target coherence_stress
     SCOUTFS_STRESS_SECONDS={{seconds}} SCOUTFS_STRESS_SEED={{seed}} tools/with_install.sh python3 tests/e2e/test_coherence.py
 
-# Proves that a seed does the same in the release and the debug build
-hashes seeds="1..20": build
-    cmake --preset debug
-    cmake --build --preset debug -j {{jobs}} --target scoutfs
-    tools/compare_hashes.sh {{seeds}} build/release build/debug
+# Proves that seeds do the same in the release, debug and twin builds, as: just hashes 1 200
+hashes first="1" last="100":
+    tools/compare_hashes.sh {{first}} {{last}}
 
 # Proves that the simulator finds planted bugs
 mutants:
