@@ -12,7 +12,8 @@ int main(int argc, char** argv) {
   const std::string program = argc > 0 ? basename(argv[0]) : "scoutfs";
   std::vector<std::string> arguments(argv + std::min(argc, 1), argv + argc);
   if (program == "mount.scoutfs") return run_mount_helper(arguments);
-  if (program == "umount.fuse.scoutfs") return run_umount_helper(arguments);
+  if (program == "umount.fuse.scoutfs" || program == "umount.fuseblk.scoutfs")
+    return run_umount_helper(arguments);
   Commands commands;
   add_all(commands);
   unwrap_negative_positions(arguments);

@@ -61,19 +61,23 @@ bool check_directory(node::MountConfig& config, std::string& why) {
   return true;
 }
 
-// Has umount(8) call umount.fuse.scoutfs for this mount: it knows only "fuse" otherwise, and
-// would return before everything is recorded. Without, the mount is as good. _netdev is kept in
-// the same table: an ordered shutdown unmounts before it takes the network down.
-// Returns the process that does it; -1 if it could not be started.
+// Has umount(8) look at this mount's type and call umount.TYPE: it would see only that it is
+// FUSE otherwise, and return before everything is recorded. Without, the mount is as good.
+// _netdev is kept in the same table: an ordered shutdown unmounts before it takes the network
+// down. Returns the process that does it; -1 if it could not be started.
 pid_t register_umount_helper(const node::MountConfig& config) {
+  // Type and source are those of a private loop device where sync(2) is delivered.
+  const std::optional<MountEntry> entry = find_scoutfs_mount(config.directory, Match::exact);
+  if (!entry.has_value()) return -1;
+  const std::string type = "-t" + entry->type;
   std::array<const char*, 9> arguments{
       "mount",
       "--fake",
       "--internal-only",
-      "-tfuse.scoutfs",
+      type.c_str(),
       config.needs_network ? "-ouhelper=fuse.scoutfs,_netdev" : "-ouhelper=fuse.scoutfs",
       "--",
-      config.device.c_str(),
+      entry->source.c_str(),
       config.directory.c_str(),
       nullptr};
   pid_t child = -1;

@@ -31,6 +31,9 @@ constexpr std::array kHelp{
     MountOptionHelp{"local_locks",
                     "fcntl and flock locks hold on this node alone; without, "
                     "they are refused (ENOLCK)"},
+    MountOptionHelp{"deliver_sync=yes|no",
+                    "whether sync(2) and syncfs(2) reach the volume, by a private loop "
+                    "device; default: yes where that can be had (Linux 6.18)"},
     MountOptionHelp{"noatime", "never update access times; default is relatime"},
     MountOptionHelp{
         "cache=none|attr|full",
@@ -171,6 +174,13 @@ Outcome set_cluster(std::string_view value, MountConfig& config) {
   return set_text(value, config.engine.cluster);
 }
 
+Outcome set_sync_delivery(std::string_view value, MountConfig& config) {
+  if (value != "yes" && value != "no") return Outcome::bad_value;
+  config.sync_delivery =
+      value == "yes" ? node::SyncDelivery::always : node::SyncDelivery::never;
+  return Outcome::taken;
+}
+
 Outcome set_valued(std::string_view name, std::string_view value, MountConfig& config) {
   if (name == "cluster") return set_cluster(value, config);
   if (name == "listen") return set_address(value, config.engine.listen);
@@ -178,6 +188,7 @@ Outcome set_valued(std::string_view name, std::string_view value, MountConfig& c
   if (name == "commit") return set_commit(value, config);
   if (name == "disk_wait") return set_disk_wait(value, config);
   if (name == "on-fence") return set_on_fence(value, config);
+  if (name == "deliver_sync") return set_sync_delivery(value, config);
   if (name == "item_cache") return set_size(value, config.engine.item_cache_bytes);
   if (name == "segment_cache") return set_size(value, config.engine.segment_cache_bytes);
   if (name == "cache") return set_cache(value, config);

@@ -11,7 +11,7 @@ namespace scoutfs::cli {
 
 struct MountEntry {
   std::string directory;
-  std::string type;  // "fuse.scoutfs"
+  std::string type;  // "fuse.scoutfs" or "fuseblk.scoutfs"
   std::string source;
 };
 

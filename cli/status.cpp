@@ -73,6 +73,7 @@ void print_text(const nlohmann::json& answer) {
       {"rid", status.value("rid", "")},
       {"process", answer.value("process", 0)},
       {"cache mode", answer.value("cache", "none")},
+      {"delivers sync", answer.value("delivers_sync", false) ? "yes" : "no"},
       {"slot", field("slot")},
       {"leader", leader_text(status)},
       {"connected", status.value("connected", false) ? "yes" : "no"},

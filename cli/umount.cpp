@@ -1,5 +1,5 @@
-// scoutfs umount, and umount.fuse.scoutfs for umount(8): they return when the volume, not just
-// the directory, is unmounted: everything recorded, the slot left.
+// scoutfs umount, and umount.fuse.scoutfs and umount.fuseblk.scoutfs for umount(8): they return
+// when the volume, not just the directory, is unmounted: everything recorded, the slot left.
 #include <fmt/core.h>
 #include <poll.h>
 #include <sys/mount.h>

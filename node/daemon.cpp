@@ -240,6 +240,8 @@ Result<void> Daemon::start_services(std::string& why) {
   options.device = config_.device;
   options.local_locks = config_.local_locks;
   options.cache = config_.cache;
+  options.sync_delivery = config_.sync_delivery;
+  options.run_directory = config_.run_directory;
   options.kernel_flags = config_.kernel_flags;
   options.info.fsid = volume.fsid.value;
   options.info.rid = rid.value;
@@ -288,6 +290,7 @@ std::optional<nlohmann::json> Daemon::answer(const std::string& command) const {
   out["cache_counts"] = to_json(kernel_cache_.counts());
   out["fence_level"] = std::string(to_string(disk_->fencing().level()));
   out["disk_connected"] = disk_->connected();
+  out["delivers_sync"] = fuse_ != nullptr && fuse_->delivers_sync();
   out["requests"] = fuse_ == nullptr ? 0 : fuse_->requests();
   out["requests_in_flight"] = fuse_ == nullptr ? 0 : fuse_->in_flight();
   return out;
@@ -354,7 +357,8 @@ int Daemon::run() {
     return give_up();
   }
   const std::string note =
-      fmt::format("kernel cache: {}; fencing: {}", to_string(kernel_cache_.mode()),
+      fmt::format("kernel cache: {}; sync(2) {}; fencing: {}", to_string(kernel_cache_.mode()),
+                  fuse_->delivers_sync() ? "is delivered" : "is not delivered",
                   to_string(disk_->fencing().level()));
   log_.info("mounted '{}' on '{}'; {}", config_.device, config_.directory, note);
   if (!disk_->fencing().can_fence_the_living()) {

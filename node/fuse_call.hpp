@@ -72,6 +72,9 @@ class FuseCall : public ListHook<FuseCallTag> {
   bool found_by_path_ = false;
 };
 
+// Of the FSYNCDIR that stands for sync(2) or syncfs(2); no open file or directory has it.
+inline constexpr std::uint64_t kSyncHandle = ~std::uint64_t{0};
+
 inline FuseMount& mount_of(fuse_req_t request) {
   return *static_cast<FuseMount*>(fuse_req_userdata(request));
 }

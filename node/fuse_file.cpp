@@ -136,6 +136,12 @@ Task<void> sync(FuseMount* mount, fuse_req_t request) {
   call.done(done);
 }
 
+Task<void> sync_all(FuseMount* mount, fuse_req_t request) {
+  FuseCall call(*mount, request);
+  const auto done = co_await mount->filesystem().publish(call.context());
+  call.done(done);
+}
+
 void on_write(fuse_req_t request, fuse_ino_t ino, const char* bytes, std::size_t size,
               off_t offset, fuse_file_info* info) {
   FuseMount& mount = mount_of(request);
@@ -176,10 +182,11 @@ void on_create(fuse_req_t request, fuse_ino_t dir, const char* name, mode_t mode
   mount.spawn(create_file(&mount, request, Ino{dir}, name, std::move(node), *info));
 }
 
-// One answer for both: everything of the mount is made durable together.
-void on_sync(fuse_req_t request, fuse_ino_t, int, fuse_file_info*) {
+// Everything of the mount is made durable together, whatever file or directory it is.
+void on_sync(fuse_req_t request, fuse_ino_t, int, fuse_file_info* info) {
   FuseMount& mount = mount_of(request);
-  mount.spawn(sync(&mount, request));
+  const bool of_all = info->fh == kSyncHandle;
+  mount.spawn(of_all ? sync_all(&mount, request) : sync(&mount, request));
 }
 
 }  // namespace

@@ -5,6 +5,7 @@
 #include <linux/fuse.h>
 #include <signal.h>
 #include <sys/mount.h>
+#include <sys/utsname.h>
 
 #include <array>
 #include <cerrno>
@@ -108,8 +109,24 @@ fuse_lowlevel_ops operations(bool local_locks) {
   return table;
 }
 
+// From here on the kernel tells a FUSE filesystem on a block device of sync(2).
+constexpr int kSyncKernelMajor = 6;
+constexpr int kSyncKernelMinor = 18;
+
+bool kernel_delivers_sync() {
+  utsname names{};
+  int major = 0, minor = 0;
+  if (uname(&names) != 0 || std::sscanf(names.release, "%d.%d", &major, &minor) != 2) {
+    return false;
+  }
+  return std::pair(major, minor) >= std::pair(kSyncKernelMajor, kSyncKernelMinor);
+}
+
+enum class OnDevice : std::uint8_t { no, yes };
+
 // Options of mount(2), in the library's syntax.
-std::string mount_options(const FuseOptions& options) {
+std::string mount_options(const FuseOptions& options, const std::string& source,
+                          OnDevice on_device) {
   char* text = nullptr;
   for (const char* option : {"suid", "dev", "allow_other", "default_permissions"}) {
     fuse_opt_add_opt(&text, option);
@@ -118,7 +135,11 @@ std::string mount_options(const FuseOptions& options) {
     fuse_opt_add_opt(&text, flag.c_str());
   }
   fuse_opt_add_opt(&text, "subtype=scoutfs");
-  fuse_opt_add_opt_escaped(&text, ("fsname=" + options.device).c_str());
+  if (on_device == OnDevice::yes) {
+    fuse_opt_add_opt(&text, "blkdev");
+    fuse_opt_add_opt(&text, "blksize=4096");
+  }
+  fuse_opt_add_opt_escaped(&text, ("fsname=" + source).c_str());
   std::string out(text == nullptr ? "" : text);
   std::free(text);
   return out;
@@ -156,6 +177,22 @@ struct FuseMount::Buffer : fuse_buf {
     if (header.opcode != FUSE_WRITE) return false;
     std::memcpy(&write, static_cast<const char*>(mem) + sizeof(header), sizeof(write));
     return (write.write_flags & FUSE_WRITE_KILL_SUIDGID) != 0;
+  }
+
+  // The library knows no SYNCFS. It becomes an FSYNCDIR of the root, which is answered alike;
+  // the operation knows it by its handle.
+  void translate_sync() {
+    fuse_in_header header{};
+    if (size < sizeof(header)) return;
+    std::memcpy(&header, mem, sizeof(header));
+    if (header.opcode != FUSE_SYNCFS) return;
+    fuse_fsync_in wanted{};
+    wanted.fh = kSyncHandle;
+    header.opcode = FUSE_FSYNCDIR;
+    header.len = sizeof(header) + sizeof(wanted);
+    std::memcpy(mem, &header, sizeof(header));
+    std::memcpy(static_cast<char*>(mem) + sizeof(header), &wanted, sizeof(wanted));
+    size = header.len;
   }
 };
 
@@ -196,9 +233,30 @@ Result<std::unique_ptr<FuseMount>> FuseMount::mount(EventLoop& loop, Log& log,
 }
 
 Result<void> FuseMount::start(std::string& why) {
+  const SyncDelivery wanted = options_.sync_delivery;
+  if (wanted == SyncDelivery::never) return open_session(nullptr, why);
+  if (wanted == SyncDelivery::where_possible && !kernel_delivers_sync()) {
+    return open_session(nullptr, why);
+  }
+  Result<LoopDevice> device = LoopDevice::make(options_.device, why);
+  if (device.has_value()) {
+    const Result<void> opened = open_session(&*device, why);
+    if (opened.has_value() || wanted == SyncDelivery::always) return opened;
+  } else if (wanted == SyncDelivery::always) {
+    why = fmt::format("cannot deliver sync, it takes a loop device: {}", why);
+    return std::unexpected(device.error());
+  }
+  log_.info("sync(2) will not reach this mount: {}", why);
+  return open_session(nullptr, why);
+}
+
+Result<void> FuseMount::open_session(const LoopDevice* device, std::string& why) {
   std::string program = "scoutfs";
   std::string flag = "-o";
-  std::string text = mount_options(options_);
+  std::optional<NamedDevice> named;
+  if (device != nullptr) named.emplace(options_.run_directory, options_.device, *device);
+  std::string text = named.has_value() ? mount_options(options_, named->source(), OnDevice::yes)
+                                       : mount_options(options_, options_.device, OnDevice::no);
   char* arguments[] = {program.data(), flag.data(), text.data(), nullptr};
   fuse_args parsed = FUSE_ARGS_INIT(3, arguments);
   const fuse_lowlevel_ops table = operations(options_.local_locks);
@@ -215,6 +273,7 @@ Result<void> FuseMount::start(std::string& why) {
     return fail(Errc::io_error);
   }
   session_.reset(session);
+  delivers_sync_ = device != nullptr;
   const int fd = fuse_session_fd(session);
   SCOUTFS_CHECK(cache_.open(fd, options_.cache, why));
   if (cache_.keeps_pages()) read_ahead_more(options_.directory);
@@ -229,6 +288,7 @@ void FuseMount::receive() {
     const int size = fuse_session_receive_buf(session_.get(), buffer_.get());
     if (size == -EAGAIN || size == -EINTR) return;
     if (size <= 0) return end();
+    buffer_->translate_sync();
     kills_set_id_ = buffer_->kills_set_id();
     fuse_session_process_buf(session_.get(), buffer_.get());
     if (fuse_session_exited(session_.get()) != 0) return end();

@@ -26,6 +26,8 @@
 #include "node/ioctl_protocol.hpp"
 #include "node/kernel_cache.hpp"
 #include "node/loop/event_loop.hpp"
+#include "node/loop_device.hpp"
+#include "node/mount_config.hpp"
 
 struct fuse_session;
 struct fuse_buf;
@@ -36,8 +38,10 @@ class FuseCall;
 struct FuseCallTag;
 
 struct FuseOptions {
-  std::string directory;  // the mount point
-  std::string device;     // shown as the mount's source
+  std::string directory;      // the mount point
+  std::string device;         // shown as the mount's source, where that can be
+  std::string run_directory;  // for what is needed only while it is mounted
+  SyncDelivery sync_delivery = SyncDelivery::where_possible;
   // false: file locks answer ENOLCK. true: the kernel keeps them, each node its own.
   bool local_locks = false;
   std::optional<CacheMode> cache;         // nullopt: the most that the kernel can
@@ -68,6 +72,9 @@ class FuseMount {
   // the kernel off: processes that still use the mount get errors.
   Task<void> finish();
 
+  // sync(2) and syncfs(2) reach this mount and wait for it.
+  bool delivers_sync() const { return delivers_sync_; }
+
   std::uint64_t requests() const { return requests_; }
   std::size_t in_flight() const { return scope_.running(); }
 
@@ -97,6 +104,8 @@ class FuseMount {
   FuseMount(EventLoop& loop, Log& log, fs::FileSystem& filesystem, KernelCache& cache,
             FuseOptions options);
   Result<void> start(std::string& why);
+  // On the block device if there is one.
+  Result<void> open_session(const LoopDevice* device, std::string& why);
   void receive();
   void end();
   Task<void> watch_interrupted();
@@ -126,6 +135,7 @@ class FuseMount {
   bool ended_ = false;
   bool finishing_ = false;
   bool kills_set_id_ = false;
+  bool delivers_sync_ = false;
 };
 
 }  // namespace scoutfs::node

@@ -10,6 +10,10 @@
 
 namespace scoutfs::node {
 
+// Whether sync(2) and syncfs(2) reach the volume: they do where the mount is on a block device,
+// if only a private one that holds nothing (node/loop_device.hpp).
+enum class SyncDelivery : std::uint8_t { where_possible, always, never };
+
 struct MountConfig {
   std::string device;     // an NBD URI, a block device or an image file
   std::string directory;  // the mount point
@@ -21,6 +25,7 @@ struct MountConfig {
   bool local_locks = false;        // file locks of this node alone, instead of ENOLCK
   std::optional<CacheMode> cache;  // what the kernel may keep; nullopt: the most that it can
   TimeNs cache_settle_ns = KernelCache::kSettleDefault;
+  SyncDelivery sync_delivery = SyncDelivery::where_possible;
   // What the kernel enforces: "ro", "nosuid", "nodev", "noexec", "sync", "dirsync",
   // "nodiratime".
   std::vector<std::string> kernel_flags;

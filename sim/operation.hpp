@@ -61,6 +61,7 @@ struct Operation {
   fs::RenameFlags rename_flags = fs::RenameFlags::none;
   fs::Seek seek = fs::Seek::data;
   bool keep_size = false;
+  bool publish = false;  // sync: as sync(2) does it, not fsync
 };
 std::string describe(const Operation& op);
 

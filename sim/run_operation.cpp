@@ -184,7 +184,8 @@ Task<Outcome> run_operation(fs::FileSystem& filesystem, fs::Context context, Ope
       co_return outcome_of(answer);
     }
     case OpKind::sync: {
-      const auto answer = co_await filesystem.sync(context);
+      auto synced = op.publish ? filesystem.publish(context) : filesystem.sync(context);
+      const auto answer = co_await std::move(synced);
       co_return outcome_of(answer);
     }
     case OpKind::statfs: {

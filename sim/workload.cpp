@@ -110,6 +110,7 @@ void Workload::draw_data_operation(Operation& op, const Handles& handles) {
       break;
   }
   op.keep_size = random_.chance(1, 2);
+  op.publish = random_.chance(1, 2);
   op.seek = random_.chance(1, 2) ? fs::Seek::data : fs::Seek::hole;
 }
 

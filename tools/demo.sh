@@ -77,7 +77,7 @@ for node in "${nodes[@]}"; do
   run "mkdir $node"
   run "mount -t scoutfs -o cluster=scoutfs,listen=127.0.0.1,log=$work/$node.log '$disk' $work/$node"
 done
-run "findmnt -t fuse.scoutfs -o TARGET,SOURCE,SIZE,AVAIL"
+run "findmnt -t fuse.scoutfs,fuseblk.scoutfs -o TARGET,SOURCE,SIZE,AVAIL"
 run "scoutfs status $work/c"
 
 say "the index of what changed: touches on nodes a and b, walks on node c"

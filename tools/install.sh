@@ -18,7 +18,7 @@ man=$prefix/share/man/man8
 completions=$prefix/share/bash-completion/completions
 plugins=$(pkg-config --variable=plugindir nbdkit)
 plugin=nbdkit-scoutfs-plugin.so
-helpers=(/sbin/mount.scoutfs /sbin/umount.fuse.scoutfs)
+helpers=(/sbin/mount.scoutfs /sbin/umount.fuse.scoutfs /sbin/umount.fuseblk.scoutfs)
 
 install_all() {
   [ -x $program ] || { echo "install: $program is missing; run: just build" >&2; exit 1; }

@@ -152,8 +152,13 @@ class Store {
   virtual bool lease_valid() const = 0;
   virtual Task<Result<void>> wait_for_lease() = 0;
 
-  // Everything applied before the call is recorded when it returns.
-  virtual Task<Result<void>> sync() = 0;
+  // Everything applied before the call is recorded when it returns. Errors: interrupted, what
+  // the store failed with.
+  virtual Task<Result<void>> sync(Cancellation* cancellation) = 0;
+  // The same, and the leader knows that this node holds no seq that it does not use: an index
+  // walk without a barrier sees what was applied, as far as other nodes' older transactions let
+  // it. Errors: as sync().
+  virtual Task<Result<void>> publish(Cancellation* cancellation) = 0;
 
   // Inode numbers nobody had before, `count` (1 to 1024) of them, not crossing a group's
   // border.

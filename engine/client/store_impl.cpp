@@ -93,7 +93,7 @@ void StoreImpl::start() {
 }
 
 Task<Result<void>> StoreImpl::stop() {
-  Result<void> committed = co_await sync();
+  Result<void> committed = co_await sync(nullptr);
   if (!failed_) {
     while (jobs_running_ > 0) co_await jobs_done_.wait();
     session::Farewell goodbye;
@@ -228,9 +228,18 @@ Task<Result<void>> StoreImpl::read(Extent where, std::span<std::byte> out) {
   co_return Result<void>{};
 }
 
-Task<Result<void>> StoreImpl::sync() {
+Task<Result<void>> StoreImpl::sync(Cancellation* cancellation) {
   const TxnNo newest = transactions_.newest();
-  co_return co_await transactions_.commit_up_to(newest);
+  co_return co_await transactions_.commit_up_to(newest, cancellation);
+}
+
+Task<Result<void>> StoreImpl::publish(Cancellation* cancellation) {
+  SCOUTFS_CO_CHECK(co_await sync(cancellation));
+  transactions_.drop_unused_seqs();
+  // The leader takes messages in order: with this answer it has taken the seqs back.
+  const Result<Bound> answered = co_await index_bound(Wait::no, cancellation);
+  if (!answered.has_value()) co_return std::unexpected(answered.error());
+  co_return Result<void>{};
 }
 
 Task<Result<InoRange>> StoreImpl::allocate_inos(std::uint64_t count) {

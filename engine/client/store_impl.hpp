@@ -62,7 +62,8 @@ class StoreImpl final : public Store, private SessionOwner, private LockOwner {
   Task<Result<void>> read(Extent where, std::span<std::byte> out) override;
   bool lease_valid() const override { return lease_.valid(); }
   [[clang::coro_wrapper]] Task<Result<void>> wait_for_lease() override { return lease_.wait(); }
-  Task<Result<void>> sync() override;
+  Task<Result<void>> sync(Cancellation* cancellation) override;
+  Task<Result<void>> publish(Cancellation* cancellation) override;
   Task<Result<InoRange>> allocate_inos(std::uint64_t count) override;
   void opened(Ino ino) override;
   void closed(Ino ino) override;

@@ -116,6 +116,7 @@ Task<Result<void>> Transactions::begin(Reservation reservation, Cancellation* ca
     }
     break;
   }
+  unused_since_ns_ = 0;
   if (open_->opened_ns == 0) {
     open_->opened_ns = std::max<TimeNs>(env_.clock.now_ns(), 1);
     age_wake_.wake_all();
@@ -328,6 +329,10 @@ Task<void> Transactions::commit(std::shared_ptr<TransactionState> txn) {
     } else {
       take_spare(answer->next_seq);
     }
+    if (!open_->dirty()) {
+      unused_since_ns_ = std::max<TimeNs>(env_.clock.now_ns(), 1);
+      age_wake_.wake_all();
+    }
   }
   recorded_ = txn->number;
   if (txn->seq) recorded_seq_ = txn->seq;
@@ -388,9 +393,12 @@ Task<Result<void>> Transactions::build_segments(TransactionState& txn,
   co_return Result<void>{};
 }
 
-Task<Result<void>> Transactions::commit_up_to(TxnNo txn) {
+Task<Result<void>> Transactions::commit_up_to(TxnNo txn, Cancellation* cancellation) {
   if (open_->number <= txn && open_->dirty()) freeze();
-  while (recorded_ < txn && !failed_.has_value()) co_await progress_.wait();
+  while (recorded_ < txn && !failed_.has_value()) {
+    const Wake wake = co_await progress_.wait(cancellation);
+    if (wake == Wake::cancelled) co_return scoutfs::fail(Errc::interrupted);
+  }
   if (failed_.has_value()) co_return scoutfs::fail(*failed_);
   co_return Result<void>{};
 }
@@ -401,17 +409,29 @@ Task<void> Transactions::commit_by_age() {
     const bool wanted = open_->seq && open_->seq <= commit_wanted_;
     const bool old =
         open_->opened_ns != 0 && now_ns >= open_->opened_ns + options_.commit_interval_ns;
+    const bool unused =
+        unused_since_ns_ != 0 && now_ns >= unused_since_ns_ + options_.commit_interval_ns;
     TimeNs deadline_ns = kForever;
     if (open_->dirty() && (wanted || old)) {
       freeze();
     } else if (open_->opened_ns != 0 && !open_->dirty() && (wanted || old)) {
       open_->opened_ns = 0;
-      if (wanted) drop_seq(std::exchange(open_->seq, Seq{}));
+      drop_unused_seqs();
     } else if (open_->opened_ns != 0) {
       deadline_ns = open_->opened_ns + options_.commit_interval_ns;
+    } else if (unused) {
+      drop_unused_seqs();
+    } else if (unused_since_ns_ != 0) {
+      deadline_ns = unused_since_ns_ + options_.commit_interval_ns;
     }
     co_await age_wake_.wait(&cancellation_, deadline_ns);
   }
+}
+
+void Transactions::drop_unused_seqs() {
+  unused_since_ns_ = 0;
+  drop_seq(std::exchange(spare_, Seq{}));
+  if (!open_->dirty()) drop_seq(std::exchange(open_->seq, Seq{}));
 }
 
 void Transactions::on_commit_wanted(Seq up_to) {

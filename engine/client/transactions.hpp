@@ -77,8 +77,12 @@ class Transactions {
   void free(Extent extent);
   DataWriter& data() { return data_; }
 
-  // Everything up to `txn` is recorded when it returns. Errors: that of the store's failure.
-  Task<Result<void>> commit_up_to(TxnNo txn);
+  // Everything up to `txn` is recorded when it returns. Errors: interrupted, that of the
+  // store's failure.
+  Task<Result<void>> commit_up_to(TxnNo txn, Cancellation* cancellation = nullptr);
+  // Gives back every seq under which nothing was changed: idle, it would only hold the index
+  // up.
+  void drop_unused_seqs();
   // The newest transaction with changes.
   TxnNo newest() const;
 
@@ -124,8 +128,9 @@ class Transactions {
   TxnNo recorded_;
   Seq recorded_seq_;
   TxnNo sent_;
-  Seq spare_;          // granted and not used yet
-  Seq commit_wanted_;  // the leader wants seqs up to here to close
+  Seq spare_;                   // granted and not used yet
+  TimeNs unused_since_ns_ = 0;  // since when seqs are held that nobody uses; 0: since never
+  Seq commit_wanted_;           // the leader wants seqs up to here to close
   bool seq_asked_ = false;
   bool stopping_ = false;
   std::optional<Errc> failed_;

@@ -75,8 +75,12 @@ void FileSystem::Impl::close(Ino ino) {
   if (unlinked_open_.erase(ino) > 0) delete_later(ino);
 }
 
-Task<Result<void>> FileSystem::Impl::sync(Context) {
-  co_return co_await store_.sync();
+Task<Result<void>> FileSystem::Impl::sync(Context context) {
+  co_return co_await store_.sync(context.cancellation);
+}
+
+Task<Result<void>> FileSystem::Impl::publish(Context context) {
+  co_return co_await store_.publish(context.cancellation);
 }
 
 // Inodes are made where there is space: an empty file with its name takes about 500 bytes.

@@ -171,6 +171,9 @@ class FileSystem {
 
   // The whole mount's changes so far are durable. fsync of anything is this.
   Task<Result<void>> sync(Context context);
+  // The same, and index walks without a barrier see them, unless another node holds an older
+  // transaction open. sync(2) is this.
+  Task<Result<void>> publish(Context context);
 
   // Names in user., trusted., security.; others: operation_unknown.
   // Errors: no_attribute, out_of_range (name over 255), too_large (value over 65535), exists.

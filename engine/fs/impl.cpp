@@ -194,6 +194,9 @@ void FileSystem::close(Ino ino) {
 [[clang::coro_wrapper]] Task<Result<void>> FileSystem::sync(Context context) {
   return impl_->answered(context, impl_->sync(context));
 }
+[[clang::coro_wrapper]] Task<Result<void>> FileSystem::publish(Context context) {
+  return impl_->publish(context);
+}
 [[clang::coro_wrapper]] Task<Result<void>> FileSystem::set_xattr(Context context, Ino ino,
                                                                  std::string name,
                                                                  std::string value,

@@ -82,6 +82,7 @@ class FileSystem::Impl {
                                std::uint64_t offset, std::uint64_t length);
   Task<Result<std::uint64_t>> seek(Context context, Ino ino, std::uint64_t offset, Seek what);
   Task<Result<void>> sync(Context context);
+  Task<Result<void>> publish(Context context);
   Task<Result<void>> set_xattr(Context context, Ino ino, std::string name, std::string value,
                                SetXattr how);
   Task<Result<std::string>> get_xattr(Context context, Ino ino, std::string name);

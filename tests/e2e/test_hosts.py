@@ -94,7 +94,7 @@ class ThreeHosts(hosts.HostsTest):
             # A second time there is nothing to do.
             self.assertEqual(host.run("mount", "-a").err, "")
         self.a.put("file", "x")
-        self.a.run("umount", "-a", "-t", "fuse.scoutfs")
+        self.a.run("umount", "-a", "-t", "fuse.scoutfs,fuseblk.scoutfs")
         # As a shutdown does before it takes the network down.
         self.b.run("umount", "-a", "-O", "_netdev")
         self.c.run("umount", self.c.directory)

@@ -394,10 +394,14 @@ Task<Result<void>> StoreImpl::wait_for_lease() {
   co_return Result<void>{};
 }
 
-Task<Result<void>> StoreImpl::sync() {
+Task<Result<void>> StoreImpl::sync(Cancellation*) {
   co_await perhaps_suspend();
   commit();
   co_return Result<void>();
+}
+
+Task<Result<void>> StoreImpl::publish(Cancellation* cancellation) {
+  co_return co_await sync(cancellation);
 }
 
 Task<Result<InoRange>> StoreImpl::allocate_inos(std::uint64_t count) {

@@ -105,7 +105,8 @@ class StoreImpl : public Store {
   Task<Result<void>> read(Extent where, std::span<std::byte> out) override;
   bool lease_valid() const override { return true; }
   Task<Result<void>> wait_for_lease() override;
-  Task<Result<void>> sync() override;
+  Task<Result<void>> sync(Cancellation* cancellation) override;
+  Task<Result<void>> publish(Cancellation* cancellation) override;
   Task<Result<InoRange>> allocate_inos(std::uint64_t count) override;
   void opened(Ino ino) override { ++open_[ino]; }
   void closed(Ino ino) override;

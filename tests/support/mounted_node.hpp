@@ -120,8 +120,7 @@ class MountedNode {
   // False if it ended instead or a minute passed.
   bool mounted() {
     for (int i = 0; i < 6000; ++i) {
-      if (contents("/proc/self/mounts").find(" " + path() + " fuse.scoutfs ") !=
-          std::string::npos) {
+      if (contents("/proc/self/mounts").find(" " + path() + " fuse") != std::string::npos) {
         return true;
       }
       int status = 0;
