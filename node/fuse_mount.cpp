@@ -49,6 +49,8 @@ bool is_dying(pid_t thread) {
   return false;
 }
 
+enum class OnDevice : std::uint8_t { no, yes };
+
 // A path as mountinfo shows it.
 std::string escaped(const std::string& path) {
   std::string out;
@@ -65,7 +67,7 @@ std::string escaped(const std::string& path) {
 // The kernel reads ahead through its cache 128 KiB at a time, a request each. It is not told in
 // the session but by a file of the mount's device number, which is not asked of the mount
 // itself.
-void read_ahead_more(const std::string& directory) {
+void read_ahead_more(const std::string& directory, OnDevice on_device) {
   std::ifstream mounts("/proc/self/mountinfo");
   std::string line, device;
   while (std::getline(mounts, line)) {
@@ -74,6 +76,7 @@ void read_ahead_more(const std::string& directory) {
     fields >> id >> parent >> number >> root >> place;
     if (place == escaped(directory)) device = number;
   }
+  if (on_device == OnDevice::yes) device += "-fuseblk";
   // Where there is no such file, reading goes on as it is.
   std::ofstream(fmt::format("/sys/class/bdi/{}/read_ahead_kb", device)) << kReadAheadKib;
 }
@@ -121,8 +124,6 @@ bool kernel_delivers_sync() {
   }
   return std::pair(major, minor) >= std::pair(kSyncKernelMajor, kSyncKernelMinor);
 }
-
-enum class OnDevice : std::uint8_t { no, yes };
 
 // Options of mount(2), in the library's syntax.
 std::string mount_options(const FuseOptions& options, const std::string& source,
@@ -233,6 +234,18 @@ Result<std::unique_ptr<FuseMount>> FuseMount::mount(EventLoop& loop, Log& log,
 }
 
 Result<void> FuseMount::start(std::string& why) {
+  SCOUTFS_CHECK(open_wanted_session(why));
+  const int fd = fuse_session_fd(session_.get());
+  SCOUTFS_CHECK(cache_.open(fd, options_.cache, why));
+  if (cache_.keeps_pages())
+    read_ahead_more(options_.directory, delivers_sync_ ? OnDevice::yes : OnDevice::no);
+  // A request may be taken back between the poll and the read.
+  fcntl(fd, F_SETFL, fcntl(fd, F_GETFL) | O_NONBLOCK);
+  watch_ = loop_.watch(fd, EPOLLIN, [this](std::uint32_t) { receive(); });
+  return {};
+}
+
+Result<void> FuseMount::open_wanted_session(std::string& why) {
   const SyncDelivery wanted = options_.sync_delivery;
   if (wanted == SyncDelivery::never) return open_session(nullptr, why);
   if (wanted == SyncDelivery::where_possible && !kernel_delivers_sync()) {
@@ -274,12 +287,6 @@ Result<void> FuseMount::open_session(const LoopDevice* device, std::string& why)
   }
   session_.reset(session);
   delivers_sync_ = device != nullptr;
-  const int fd = fuse_session_fd(session);
-  SCOUTFS_CHECK(cache_.open(fd, options_.cache, why));
-  if (cache_.keeps_pages()) read_ahead_more(options_.directory);
-  // A request may be taken back between the poll and the read.
-  fcntl(fd, F_SETFL, fcntl(fd, F_GETFL) | O_NONBLOCK);
-  watch_ = loop_.watch(fd, EPOLLIN, [this](std::uint32_t) { receive(); });
   return {};
 }
 

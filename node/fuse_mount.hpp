@@ -104,6 +104,8 @@ class FuseMount {
   FuseMount(EventLoop& loop, Log& log, fs::FileSystem& filesystem, KernelCache& cache,
             FuseOptions options);
   Result<void> start(std::string& why);
+  // So that sync(2) is delivered, where that is wanted and possible.
+  Result<void> open_wanted_session(std::string& why);
   // On the block device if there is one.
   Result<void> open_session(const LoopDevice* device, std::string& why);
   void receive();
