@@ -4,8 +4,8 @@
 // cluster lock that covers them: nothing it keeps may outlive the lock. So every answer that it
 // may keep is recorded here at the instant at which the operation took effect, with its locks
 // held, before the answer is written; and before a lock is given up, on_revoke() takes the
-// record and has the kernel drop what is in it. This follows
-// ../shared/reference/fuse-coherence.md.
+// record and has the kernel drop what is in it. Why it is so:
+// docs/decisions/0005-kernel-caches.md.
 //
 // Names. A new epoch (FUSE_NOTIFY_INC_EPOCH) makes every cached name of the mount void and
 // waits for nothing. A name that is answered late is void as well: the kernel stamps it with
