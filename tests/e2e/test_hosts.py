@@ -54,7 +54,8 @@ class ThreeHosts(hosts.HostsTest):
         device = self.make_volume()
         for host in self.all:
             outcome = host.mount(device)
-            self.assertEqual(outcome.out + outcome.err, "")
+            # One line says how it is mounted.
+            self.assertRegex(outcome.out + outcome.err, r"^scoutfs: kernel cache: .*fencing: host\n$")
         self.assertEqual(sorted(self.use_and_unmount(device).values()), [0, 1, 2])
         # A host comes back to the slot it had, in whichever order they come.
         slots = {}
