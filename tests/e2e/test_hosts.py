@@ -55,7 +55,8 @@ class ThreeHosts(hosts.HostsTest):
         for host in self.all:
             outcome = host.mount(device)
             # One line says how it is mounted.
-            self.assertRegex(outcome.out + outcome.err, r"^scoutfs: kernel cache: .*fencing: host\n$")
+            said = outcome.out + outcome.err
+            self.assertRegex(said, r"^scoutfs: kernel cache: .*fencing: host\n$")
         self.assertEqual(sorted(self.use_and_unmount(device).values()), [0, 1, 2])
         # A host comes back to the slot it had, in whichever order they come.
         slots = {}
