@@ -121,7 +121,6 @@ void Cluster::start(unsigned node) {
   world_.trace().line(world_.now_ns(), node, "life {} begins", number);
   lives_[node] = std::make_unique<NodeLife>(*this, node, number, clocks_[node], path);
   lives_[node]->begin();
-  note_progress();
 }
 
 void Cluster::start_after(unsigned node, TimeNs delay_ns) {
@@ -131,6 +130,8 @@ void Cluster::start_after(unsigned node, TimeNs delay_ns) {
 }
 
 void Cluster::end(unsigned node, bool left) {
+  // Coming and going without getting in is none.
+  const bool refused = lives_[node]->state() == NodeLife::State::refused;
   const Life number = lives_[node]->number();
   world_.trace().event(world_.now_ns(), node, EventKind::node, mix(number, left ? 1 : 0));
   world_.trace().line(world_.now_ns(), node, "life {} {}", number, left ? "leaves" : "dies");
@@ -150,7 +151,7 @@ void Cluster::end(unsigned node, bool left) {
     judge_.died(number);
     ++deaths_;
   }
-  note_progress();
+  if (!refused) note_progress();
 }
 
 void Cluster::kill(unsigned node) {
@@ -239,6 +240,8 @@ void Cluster::reap(TimeNs comes_back_ns) {
       case NodeLife::State::leaving:
         continue;
       case NodeLife::State::refused:
+        world_.trace().line(world_.now_ns(), node, "life {} is refused: {}", life->number(),
+                            life->why());
         if (!may_try_again(life->start_error()) && !has_reason && !may_fail(*life)) {
           board.fail("start", fmt::format("node{} (life {}): {}: {}", node, life->number(),
                                           to_string(life->start_error()), life->why()));

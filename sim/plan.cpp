@@ -275,6 +275,10 @@ Plan make_plan(const RunConfig& config) {
   draw_fencing(plan, config.faults);
   sort_faults(plan);
   if (config.faults) draw_disk_errors(plan);
+  // A disk that fails ends mounts, and nobody would ever know of it.
+  if (plan.disk_fails && plan.fence_level == FenceLevel::none) {
+    plan.fence_level = FenceLevel::host;
+  }
   // What a node knows of unlinked files dies with it, and what the leader knows with its term;
   // a deletion that fails is put off.
   const bool somebody_goes =
