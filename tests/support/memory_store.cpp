@@ -427,9 +427,15 @@ void StoreImpl::closed(Ino ino) {
   if (on_last_close_) on_last_close_(ino);
 }
 
-void StoreImpl::delete_on_last_close(const Locks& locks, Ino ino) {
-  SCOUTFS_ASSERT(is_open_elsewhere(locks, ino));
-  volume_.unlinked_open.insert(ino);
+void StoreImpl::delete_on_last_close(const Locks&, Ino ino) {
+  // Whoever had it open may have closed it since the caller asked.
+  const bool open = std::ranges::any_of(
+      volume_.nodes, [ino](const StoreImpl* node) { return node->open_.contains(ino); });
+  if (open) {
+    volume_.unlinked_open.insert(ino);
+  } else if (on_last_close_) {
+    on_last_close_(ino);
+  }
 }
 
 bool StoreImpl::is_open_elsewhere(const Locks& locks, Ino ino) {
