@@ -195,7 +195,7 @@ void FileSystem::close(Ino ino) {
   return impl_->answered(context, impl_->sync(context));
 }
 [[clang::coro_wrapper]] Task<Result<void>> FileSystem::publish(Context context) {
-  return impl_->publish(context);
+  return impl_->answered(context, impl_->publish(context));
 }
 [[clang::coro_wrapper]] Task<Result<void>> FileSystem::set_xattr(Context context, Ino ino,
                                                                  std::string name,
