@@ -30,7 +30,6 @@ class Lease {
   void fail(Errc code);
 
   bool valid() const { return !failed_.has_value() && env_.clock.now_ns() < end_ns_; }
-  TimeNs end_ns() const { return end_ns_; }
   // Returns when it is valid. Errors: that of the failure (fenced, stopping, io_error, ...).
   Task<Result<void>> wait();
   bool waited_for() const { return !renewed_.empty(); }

@@ -44,7 +44,6 @@ class StoreImpl final : public Store, private SessionOwner, private LockOwner {
   Task<void> abandon();
 
   LeaderSession& session() { return session_; }
-  const Lease& lease() const { return lease_; }
   const Transactions& transactions() const { return transactions_; }
   const LockCache& lock_cache() const { return locks_; }
   std::string waits_for() const;

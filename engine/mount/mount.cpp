@@ -283,8 +283,7 @@ Task<Result<void>> Mount::Impl::lead_once() {
                                       .lease_ns = options_.lease_ns,
                                       .fence_after_ns = options_.fence_after_ns,
                                       .fence_idle_after_ns = options_.fence_idle_after_ns,
-                                      .recovery_grace_ns = options_.recovery_grace_ns,
-                                      .votes_end_ns = {}};
+                                      .recovery_grace_ns = options_.recovery_grace_ns};
   const auto server = std::make_shared<server::Server>(
       env_, *segments_, std::move(superblock), *term, rid_, options, [this](Error error) {
         fail(Errc::io_error,

@@ -46,8 +46,6 @@ struct ServerOptions {
   TimeNs fence_after_ns = kSecond;
   TimeNs fence_idle_after_ns = 30 * kSecond;
   TimeNs recovery_grace_ns = 5 * kSecond;
-  // Until when the votes let this leader lead (StorageAuthority); null: they do not limit it.
-  std::function<TimeNs()> votes_end_ns;
 };
 
 class Server {
