@@ -56,7 +56,8 @@ bool find_server(const std::string& target, node::EventLoop& loop, Server& serve
 }
 
 std::string level_of(const Server& server) {
-  return server.ticket.has_value() ? "storage" : "host";
+  const FenceLevel level = server.ticket.has_value() ? FenceLevel::storage : FenceLevel::host;
+  return std::string(to_string(level));
 }
 
 std::string explain_level(const Server& server) {

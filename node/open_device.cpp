@@ -1,9 +1,26 @@
 #include "node/open_device.hpp"
 
+#include <fmt/core.h>
+
 #include "nbd/nbd_device.hpp"
 #include "node/file_device.hpp"
 
 namespace scoutfs::node {
+
+namespace {
+
+// For an operator; never a path that is there.
+Result<void> check_scheme(const std::string& name, std::string& why) {
+  const std::size_t scheme = name.find("://");
+  if (scheme == std::string::npos || name.find('/') != scheme + 1) return {};
+  why = fmt::format(
+      "'{}' cannot be used: of URIs only nbd://, nbds://, nbd+unix:// and "
+      "nbds+unix:// can",
+      name);
+  return fail(Errc::invalid);
+}
+
+}  // namespace
 
 bool is_nbd_uri(const std::string& name) {
   const std::size_t colon = name.find("://");
@@ -23,6 +40,7 @@ Task<Result<std::unique_ptr<BlockDevice>>> open_device(std::string uri_or_path, 
                    co_await nbd::NbdDevice::open(loop, uri_or_path, as_it_is, why, patience));
     co_return device;
   }
+  SCOUTFS_CO_CHECK(check_scheme(uri_or_path, why));
   SCOUTFS_CO_TRY(std::unique_ptr<BlockDevice> device,
                  FileDevice::open(loop, uri_or_path, FileDevice::Access::read_write, why));
   co_return device;

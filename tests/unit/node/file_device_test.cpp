@@ -50,6 +50,15 @@ BOOST_AUTO_TEST_CASE(what_is_written_is_read_from_any_alignment) {
   BOOST_TEST(loop.run((*device)->flush()).has_value());
 }
 
+BOOST_AUTO_TEST_CASE(a_uri_of_another_kind_is_told_from_a_file_that_is_missing) {
+  EventLoop loop;
+  std::string why;
+  const std::string disk = "iscsi://storage/iqn.2026-11.example:disk/1";
+  BOOST_TEST(failed_with(loop.run(open_device(disk, loop, why)), Errc::invalid));
+  BOOST_TEST((why.find("only nbd://") != std::string::npos));
+  BOOST_TEST(failed_with(loop.run(open_device("./a://b", loop, why)), Errc::not_found));
+}
+
 BOOST_AUTO_TEST_CASE(two_devices_on_one_file_see_each_others_writes) {
   TemporaryDirectory directory;
   EventLoop loop;
