@@ -3,6 +3,7 @@
 
 #include "engine/async/scope.hpp"
 #include "engine/base/codec.hpp"
+#include "tests/support/device_io.hpp"
 #include "tests/support/iscsi_target.hpp"
 #include "tests/support/scripted_target.hpp"
 #include "tests/test.hpp"
@@ -11,8 +12,10 @@ namespace scoutfs::iscsi {
 namespace {
 
 using node::EventLoop;
+using testing::get;
 using testing::IscsiTarget;
 using testing::pattern;
+using testing::put;
 
 constexpr std::uint64_t kSize = 16u << 20;  // bytes
 
@@ -22,17 +25,6 @@ std::unique_ptr<IscsiDevice> open_or_fail(EventLoop& loop, const std::string& ur
   auto device = loop.run(IscsiDevice::open(loop, uri, key, why));
   BOOST_REQUIRE_MESSAGE(device.has_value(), why);
   return std::move(*device);
-}
-
-Task<Result<void>> put(IscsiDevice& device, BlockNo at, std::string bytes,
-                       Durability durability = Durability::after_flush) {
-  co_return co_await device.write(at, as_bytes(bytes), durability);
-}
-
-Task<Result<std::string>> get(IscsiDevice& device, BlockNo at, std::size_t size) {
-  std::string bytes(size, '?');
-  SCOUTFS_CO_CHECK(co_await device.read(at, std::as_writable_bytes(std::span<char>(bytes))));
-  co_return bytes;
 }
 
 BOOST_AUTO_TEST_SUITE(iscsi_device)

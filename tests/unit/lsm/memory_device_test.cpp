@@ -2,6 +2,7 @@
 #include "tests/support/memory_device.hpp"
 
 #include "engine/base/codec.hpp"
+#include "tests/support/device_io.hpp"
 #include "tests/support/run.hpp"
 #include "tests/test.hpp"
 
@@ -10,11 +11,6 @@ namespace {
 
 std::string block_of(char c) {
   return std::string(kBlockSize, c);
-}
-
-Task<Result<void>> put(MemoryDevice& device, BlockNo at, std::string bytes,
-                       Durability durability = Durability::after_flush) {
-  co_return co_await device.write(at, as_bytes(bytes), durability);
 }
 
 BOOST_AUTO_TEST_SUITE(memory_device)

@@ -4,24 +4,17 @@
 #include "nbd/control_client.hpp"
 #include "nbd/nbd_device.hpp"
 #include "node/loop/log_sink.hpp"
+#include "tests/support/device_io.hpp"
 #include "tests/support/fencing_disk.hpp"
 
 namespace scoutfs::nbd {
 namespace {
 
 using node::EventLoop;
+using testing::get;
 using testing::NbdServer;
 using testing::pattern;
-
-Task<Result<void>> put(BlockDevice& device, BlockNo at, std::string bytes) {
-  co_return co_await device.write(at, as_bytes(bytes), Durability::after_flush);
-}
-
-Task<Result<std::string>> get(BlockDevice& device, BlockNo at) {
-  std::string bytes(kBlockSize, '?');
-  SCOUTFS_CO_CHECK(co_await device.read(at, std::as_writable_bytes(std::span(bytes))));
-  co_return bytes;
-}
+using testing::put;
 
 // Writes numbered blocks until one fails or it is told to stop.
 Task<void> keep_writing(BlockDevice& device, BlockNo at, const bool* stop, int* written) {

@@ -9,6 +9,7 @@
 #include "engine/async/scope.hpp"
 #include "engine/base/codec.hpp"
 #include "engine/base/hash.hpp"
+#include "tests/support/device_io.hpp"
 #include "tests/support/node_files.hpp"
 #include "tests/test.hpp"
 
@@ -16,8 +17,10 @@ namespace scoutfs::nbd {
 namespace {
 
 using node::EventLoop;
+using testing::get;
 using testing::NbdServer;
 using testing::pattern;
+using testing::put;
 
 Result<std::unique_ptr<NbdDevice>> open(EventLoop& loop, const std::string& uri,
                                         std::string& why, NbdDevice::Patience patience = {}) {
@@ -29,17 +32,6 @@ std::unique_ptr<NbdDevice> open_or_fail(EventLoop& loop, const std::string& uri)
   auto device = open(loop, uri, why);
   BOOST_REQUIRE_MESSAGE(device.has_value(), why);
   return std::move(*device);
-}
-
-Task<Result<void>> put(NbdDevice& device, BlockNo at, std::string bytes,
-                       Durability durability = Durability::after_flush) {
-  co_return co_await device.write(at, as_bytes(bytes), durability);
-}
-
-Task<Result<std::string>> get(NbdDevice& device, BlockNo at, std::size_t size) {
-  std::string bytes(size, '?');
-  SCOUTFS_CO_CHECK(co_await device.read(at, std::as_writable_bytes(std::span<char>(bytes))));
-  co_return bytes;
 }
 
 BOOST_AUTO_TEST_SUITE(nbd_device)
