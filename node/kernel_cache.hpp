@@ -134,7 +134,7 @@ class KernelCache final : public client::RevokeListener {
   using Reads = std::multimap<Ino, ByteRange>;
 
   bool granting() const { return notifier_ != nullptr && !closed_; }
-  // False: nothing may be kept under this lock for now.
+  // False: the lock goes to and fro, and until `quiet_until` nothing may be kept under it.
   bool begin_tenure(Group& group);
   void end_tenure(std::uint64_t group);
   void purge_groups();
