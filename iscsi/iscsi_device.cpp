@@ -130,15 +130,19 @@ Task<IscsiSession::Reply> IscsiDevice::reserve_out(int action, ReservationKey ow
   co_return co_await session_->run(issue);
 }
 
-Task<Result<void>> IscsiDevice::join(std::string& why) {
-  const IscsiSession::Issue ask = [](iscsi_context* context, unsigned lun, void* command,
-                                     scsi_task*& task) {
-    task = iscsi_persistent_reserve_in_task(context, static_cast<int>(lun),
-                                            SCSI_PERSISTENT_RESERVE_REPORT_CAPABILITIES, 8,
+Task<IscsiSession::Reply> IscsiDevice::reserve_in(int action, std::uint16_t size) {
+  const IscsiSession::Issue issue = [action, size](iscsi_context* context, unsigned lun,
+                                                   void* command, scsi_task*& task) {
+    task = iscsi_persistent_reserve_in_task(context, static_cast<int>(lun), action, size,
                                             IscsiSession::on_done, command);
     return task != nullptr;
   };
-  const IscsiSession::Reply can = co_await session_->run(ask);
+  co_return co_await session_->run(issue);
+}
+
+Task<Result<void>> IscsiDevice::join(std::string& why) {
+  const IscsiSession::Reply can =
+      co_await reserve_in(SCSI_PERSISTENT_RESERVE_REPORT_CAPABILITIES, 8);
   if (can.outcome == IscsiSession::Outcome::good && can.data.size() >= 4) {
     capabilities_.survives_power_loss = (can.data[2] & 1) != 0;
   }
@@ -254,14 +258,8 @@ Task<Result<void>> IscsiDevice::flush() {
 // ---- Reservations ----
 
 Task<Result<std::vector<ReservationKey>>> IscsiDevice::registered() {
-  const IscsiSession::Issue issue = [](iscsi_context* context, unsigned lun, void* command,
-                                       scsi_task*& task) {
-    task = iscsi_persistent_reserve_in_task(context, static_cast<int>(lun),
-                                            SCSI_PERSISTENT_RESERVE_READ_KEYS, kKeysSizeMax,
-                                            IscsiSession::on_done, command);
-    return task != nullptr;
-  };
-  const IscsiSession::Reply reply = co_await session_->run(issue);
+  const IscsiSession::Reply reply =
+      co_await reserve_in(SCSI_PERSISTENT_RESERVE_READ_KEYS, kKeysSizeMax);
   SCOUTFS_CO_CHECK(result_of(reply));
   std::vector<ReservationKey> keys;
   if (reply.data.size() < 8) co_return fail(Errc::io_error);
@@ -300,14 +298,8 @@ Task<Result<void>> IscsiDevice::fence(ReservationKey victim) {
 }
 
 Task<Result<ReservationKey>> IscsiDevice::holder() {
-  const IscsiSession::Issue issue = [](iscsi_context* context, unsigned lun, void* command,
-                                       scsi_task*& task) {
-    task = iscsi_persistent_reserve_in_task(context, static_cast<int>(lun),
-                                            SCSI_PERSISTENT_RESERVE_READ_RESERVATION, 24,
-                                            IscsiSession::on_done, command);
-    return task != nullptr;
-  };
-  const IscsiSession::Reply reply = co_await session_->run(issue);
+  const IscsiSession::Reply reply =
+      co_await reserve_in(SCSI_PERSISTENT_RESERVE_READ_RESERVATION, 24);
   SCOUTFS_CO_CHECK(result_of(reply));
   if (reply.data.size() < 24 || (reply.data[21] & 0x0f) != kType) co_return ReservationKey{0};
   co_return big_endian(reply.data, 8, 8);

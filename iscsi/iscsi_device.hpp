@@ -81,6 +81,8 @@ class IscsiDevice : public BlockDevice {
                                     bool is_write, bool fua);
   // A PERSISTENT RESERVE OUT with this service action.
   Task<IscsiSession::Reply> reserve_out(int action, ReservationKey own, ReservationKey other);
+  // A PERSISTENT RESERVE IN, with so many bytes of answer at most.
+  Task<IscsiSession::Reply> reserve_in(int action, std::uint16_t size);
   // The holder's key; 0: not reserved, or in another way.
   Task<Result<ReservationKey>> holder();
   static Result<void> result_of(const IscsiSession::Reply& reply);
