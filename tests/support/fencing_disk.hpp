@@ -8,6 +8,7 @@
 #include "engine/format/volume.hpp"
 #include "nbd/handshake.hpp"
 #include "tests/support/node_files.hpp"
+#include "tests/support/small_volume.hpp"
 
 namespace scoutfs::testing {
 
@@ -18,22 +19,10 @@ struct FencingDisk {
   explicit FencingDisk(const std::string& plugin) {
     std::fstream out(image, std::ios::binary | std::ios::in | std::ios::out);
     out.seekp(format::kSuperblockFirst * kBlockSize);
-    const std::string bytes = superblock();
+    const std::string bytes = small_superblock(kVolume);
     out.write(bytes.data(), static_cast<std::streamsize>(bytes.size()));
     out.close();
     server = std::make_unique<NbdServer>(std::vector<std::string>{plugin, "file=" + image});
-  }
-
-  static std::string superblock() {
-    format::Superblock superblock;
-    superblock.fsid = kVolume;
-    superblock.cluster = "test";
-    superblock.secret.fill('s');
-    superblock.journal = {BlockNo{format::kFirstRegion}, 64};
-    superblock.server_area = {superblock.journal.end(), 64};
-    superblock.space = {superblock.server_area.end(), 64};
-    superblock.device_blocks = format::kDeviceBlocksMin;
-    return format::encode(superblock);
   }
 
   // Of an incarnation that is born now.

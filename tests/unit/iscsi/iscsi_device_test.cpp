@@ -16,6 +16,7 @@ using testing::get;
 using testing::IscsiTarget;
 using testing::pattern;
 using testing::put;
+using testing::write_at_once;
 
 constexpr std::uint64_t kSize = 16u << 20;  // bytes
 
@@ -46,31 +47,11 @@ BOOST_AUTO_TEST_CASE(what_is_written_is_read_by_every_registrant) {
   BOOST_TEST((loop.run(one->registered()).value() == std::vector<ReservationKey>{1, 2}));
 }
 
-Task<void> write_one(IscsiDevice& device, std::uint64_t at, int* written) {
-  const Durability durability =
-      at % 2 == 0 ? Durability::after_flush : Durability::on_completion;
-  const Result<void> result =
-      co_await put(device, BlockNo(at), pattern(at, kBlockSize), durability);
-  if (result.has_value()) ++*written;
-}
-
 BOOST_AUTO_TEST_CASE(many_requests_in_flight_end_each_with_its_own_data) {
   IscsiTarget target(kSize);
   EventLoop loop;
   const auto device = open_or_fail(loop, target.uri(), 7);
-  constexpr std::uint64_t kCount = 300;
-  int written = 0;
-  {
-    TaskScope scope(loop.scheduler());
-    for (std::uint64_t i = 0; i < kCount; ++i) scope.spawn(write_one(*device, i, &written));
-    loop.run(scope.drain());
-  }
-  BOOST_TEST(written == static_cast<int>(kCount));
-  for (std::uint64_t i = 0; i < kCount; ++i) {
-    const auto found = loop.run(get(*device, BlockNo{i}, kBlockSize));
-    BOOST_REQUIRE(found.has_value());
-    BOOST_REQUIRE((*found == pattern(i, kBlockSize)));
-  }
+  BOOST_TEST(write_at_once(loop, *device, 300) == 300U);
 }
 
 BOOST_AUTO_TEST_CASE(who_is_fenced_neither_reads_nor_writes_nor_comes_back) {

@@ -21,6 +21,8 @@ using testing::get;
 using testing::NbdServer;
 using testing::pattern;
 using testing::put;
+using testing::write_at_once;
+using testing::write_one;
 
 Result<std::unique_ptr<NbdDevice>> open(EventLoop& loop, const std::string& uri,
                                         std::string& why, NbdDevice::Patience patience = {}) {
@@ -62,31 +64,11 @@ BOOST_AUTO_TEST_CASE(the_size_is_rounded_down_to_whole_blocks) {
   BOOST_TEST(open_or_fail(loop, server.uri())->block_count() == 2U);
 }
 
-Task<void> write_one(NbdDevice& device, std::uint64_t at, int* written) {
-  const Durability durability =
-      at % 2 == 0 ? Durability::after_flush : Durability::on_completion;
-  const Result<void> result =
-      co_await put(device, BlockNo(at), pattern(at, kBlockSize), durability);
-  if (result.has_value()) ++*written;
-}
-
 BOOST_AUTO_TEST_CASE(many_requests_in_flight_end_each_with_its_own_data) {
   NbdServer server({"memory", "size=16M"});
   EventLoop loop;
   const auto device = open_or_fail(loop, server.uri());
-  constexpr std::uint64_t kCount = 500;
-  int written = 0;
-  {
-    TaskScope scope(loop.scheduler());
-    for (std::uint64_t i = 0; i < kCount; ++i) scope.spawn(write_one(*device, i, &written));
-    loop.run(scope.drain());
-  }
-  BOOST_TEST(written == static_cast<int>(kCount));
-  for (std::uint64_t i = 0; i < kCount; ++i) {
-    const auto found = loop.run(get(*device, BlockNo{i}, kBlockSize));
-    BOOST_REQUIRE(found.has_value());
-    BOOST_REQUIRE((*found == pattern(i, kBlockSize)));
-  }
+  BOOST_TEST(write_at_once(loop, *device, 500) == 500U);
 }
 
 // A server that refuses requests above `maximum` bytes.
@@ -114,13 +96,13 @@ BOOST_AUTO_TEST_CASE(requests_of_more_pieces_than_may_be_in_flight_complete) {
   EventLoop loop;
   const auto device = open_or_fail(loop, server.uri());
   TaskScope scope(loop.scheduler());
-  int written = 0;
+  std::uint64_t written = 0;
   for (std::uint64_t i = 0; i < 200; ++i) scope.spawn(write_one(*device, 2000 + i, &written));
   const std::string bytes = pattern(4, 4u << 20);
   BOOST_TEST(loop.run(put(*device, BlockNo{}, bytes)).has_value());
   BOOST_TEST((loop.run(get(*device, BlockNo{}, bytes.size())).value() == bytes));
   loop.run(scope.drain());
-  BOOST_TEST(written == 200);
+  BOOST_TEST(written == 200U);
 }
 
 BOOST_AUTO_TEST_CASE(forced_writes_work_where_the_server_cannot_force) {

@@ -7,6 +7,7 @@
 
 #include "nbd/plugin/control.hpp"
 #include "tests/support/node_files.hpp"
+#include "tests/support/small_volume.hpp"
 
 namespace scoutfs::nbd {
 namespace {
@@ -32,23 +33,13 @@ struct Disk {
     server.reset();
     start();
   }
-  std::string superblock(Fsid fsid) const {
-    format::Superblock superblock;
-    superblock.fsid = fsid;
-    superblock.cluster = "test";
-    superblock.secret.fill('s');
-    superblock.journal = {BlockNo{format::kFirstRegion}, 64};
-    superblock.server_area = {superblock.journal.end(), 64};
-    superblock.space = {superblock.server_area.end(), 64};
-    superblock.device_blocks = format::kDeviceBlocksMin;
-    return format::encode(superblock);
-  }
   // As mkfs, through whatever the plain export lets it.
   void make_volume(Fsid fsid = kVolume) {
     auto plain = open("");
     BOOST_REQUIRE(plain->writable());
     BOOST_REQUIRE(plain
-                      ->write(format::kSuperblockFirst * kBlockSize, bytes_of(superblock(fsid)),
+                      ->write(format::kSuperblockFirst * kBlockSize,
+                              bytes_of(testing::small_superblock(fsid)),
                               Durability::on_completion)
                       .has_value());
   }
@@ -122,7 +113,8 @@ BOOST_AUTO_TEST_CASE(the_first_identity_ends_whoever_still_writes_without_one) {
   const auto formatter = disk.open("");
   BOOST_TEST(formatter
                  ->write(format::kSuperblockFirst * kBlockSize,
-                         bytes_of(disk.superblock(kVolume)), Durability::on_completion)
+                         bytes_of(testing::small_superblock(kVolume)),
+                         Durability::on_completion)
                  .has_value());
   const auto client = disk.open(disk.identity(1));
   BOOST_TEST(failed_with(put(*formatter), Errc::fenced));
@@ -230,7 +222,8 @@ BOOST_AUTO_TEST_CASE(making_a_volume_anew_needs_the_secret_and_nobody_connected)
     const auto writer = disk.open(admin);
     BOOST_TEST(writer
                    ->write(format::kSuperblockFirst * kBlockSize,
-                           bytes_of(disk.superblock(Fsid{12})), Durability::on_completion)
+                           bytes_of(testing::small_superblock(Fsid{12})),
+                           Durability::on_completion)
                    .has_value());
     BOOST_TEST(failed_with(disk.try_open(Disk::name(admin)), Errc::wrong_volume));
   }
