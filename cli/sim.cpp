@@ -9,6 +9,7 @@
 #include <nlohmann/json.hpp>
 #include <string>
 
+#include "sim/oracle_states.hpp"
 #include "sim/runner.hpp"
 
 namespace scoutfs::cli {
@@ -52,19 +53,21 @@ nlohmann::json to_json(const sim::Verdict& verdict) {
       {"events", verdict.events},
       {"operations", verdict.operations},
       {"lost_operations", verdict.lost_operations},
+      {"nodes", verdict.nodes},
       {"faults", verdict.faults},
+      {"noticed", verdict.noticed},
       {"deaths", verdict.deaths},
       {"late_writes", verdict.late_writes},
       {"messages", verdict.messages},
       {"disk_requests", verdict.disk_requests},
       {"answers", verdict.answers},
+      {"errors", verdict.errors},
+      {"protocol", verdict.protocol},
   };
-  for (const auto& [oracle, count] : verdict.oracles) {
-    const bool failed = !verdict.passed && oracle == verdict.oracle;
-    json["oracles"][oracle] = {{"looked", count},
-                               {"state", failed      ? "failed"
-                                         : count > 0 ? "ran"
-                                                     : "not applicable"}};
+  for (const auto& [oracle, state] : sim::oracle_states(verdict)) {
+    const auto looked = verdict.oracles.find(oracle);
+    json["oracles"][oracle] = {{"looked", looked == verdict.oracles.end() ? 0 : looked->second},
+                               {"state", to_string(state)}};
   }
   if (!verdict.passed) {
     json["oracle"] = verdict.oracle;
@@ -150,7 +153,7 @@ void replay(SimArguments& arguments) {
   if (arguments.json) {
     fmt::print("{}\n", to_json(verdict).dump(2));
   } else {
-    fmt::print("{}", sim::to_text(verdict));
+    fmt::print("{}{}", sim::to_text(verdict), sim::describe_coverage(verdict));
   }
   if (!verdict.passed) throw CLI::RuntimeError(1);
 }

@@ -40,6 +40,7 @@ std::map<Rid, format::Member> members_of(const Image& image, OracleBoard& board)
 Cluster::Cluster(const Plan& plan, World& world)
     : plan_(plan),
       world_(world),
+      ledger_(world.events()),
       disk_(world.events(), world.trace(), world.board(), SimRandom(plan.seed, Stream::disk),
             plan.disk),
       network_(world.events(), world.trace(), SimRandom(plan.seed, Stream::network),
@@ -57,6 +58,13 @@ Cluster::Cluster(const Plan& plan, World& world)
   judge_.set_was_full([this](TimeNs since_ns) { return full_ns_ >= since_ns; });
   disk_.set_on_durable([this](BlockNo) { resolve_confirmed(); });
   disk_.set_on_fenced([this] { resolve_confirmed(); });
+  disk_.set_on_failed([this](unsigned node, Errc error) {
+    if (error == Errc::io_error) ledger_.seen({Symptom::Kind::disk_error, node, 0});
+    if (error == Errc::disconnected) ledger_.seen({Symptom::Kind::disk_lost, node, 0});
+  });
+  network_.set_on_lost([this](unsigned node, unsigned other) {
+    if (node != other) ledger_.seen(Symptom::connection(node, other));
+  });
 }
 
 Cluster::~Cluster() {
@@ -147,6 +155,7 @@ void Cluster::end(unsigned node, bool left) {
     constexpr unsigned kSlotsEach = 2;  // of 15, for up to five nodes
     if (plan_.slot_mode == SlotMode::moving) moves_[node] = (moves_[node] + 1) % kSlotsEach;
     judge_.left(number);
+    ledger_.seen({Symptom::Kind::left, number, 0});
   } else {
     judge_.died(number);
     ++deaths_;
@@ -240,6 +249,7 @@ void Cluster::reap(TimeNs comes_back_ns) {
       case NodeLife::State::leaving:
         continue;
       case NodeLife::State::refused:
+        ++rare_["start-refused"];
         world_.trace().line(world_.now_ns(), node, "life {} is refused: {}", life->number(),
                             life->why());
         if (!may_try_again(life->start_error()) && !has_reason && !may_fail(*life)) {
@@ -310,6 +320,7 @@ Cluster::Past* Cluster::past_of(Incarnation victim, const HostId& host) {
 }
 
 bool Cluster::register_term(Term term) {
+  ++rare_[term < newest_term_ ? "leader-refused" : "leader-registered"];
   if (term < newest_term_) return false;
   newest_term_ = term;
   return true;
@@ -320,6 +331,9 @@ Cluster::Fence Cluster::fence(Term term, Incarnation victim, const HostId& host,
   if (term < newest_term_) return Fence::older_term;
   Past* past = past_of(victim, host);
   if (past == nullptr) return Fence::unknown;
+  ++rare_["fence"];
+  ledger_.seen(
+      {past->dead ? Symptom::Kind::death_known : Symptom::Kind::fenced, host.process, 0});
   disk_.fence(past->path, done);
   return Fence::begun;
 }
@@ -328,10 +342,16 @@ bool Cluster::confirm_dead(unsigned asking, Incarnation victim, const HostId& ho
   if (plan_.fence_level == FenceLevel::none) return false;
   Past* past = past_of(victim, host);
   if (past == nullptr) return false;
-  if (SharedDisk::confirmed(*past->path)) return true;
+  const Symptom death{Symptom::Kind::death_known, host.process, 0};
+  if (SharedDisk::confirmed(*past->path)) {
+    ledger_.seen(death);
+    return true;
+  }
   if (!plan_.fencing_knows_all_hosts && past->node != asking) return false;
   if (!past->dead || !disk_.drained(*past->path)) return false;
   disk_.confirm_dead(*past->path);
+  ++rare_["death-confirmed"];
+  ledger_.seen(death);
   return true;
 }
 

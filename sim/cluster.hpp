@@ -16,6 +16,7 @@
 #include "engine/format/server_items.hpp"
 #include "engine/mount/mount.hpp"
 #include "sim/disk.hpp"
+#include "sim/fault_ledger.hpp"
 #include "sim/index_follower.hpp"
 #include "sim/judge.hpp"
 #include "sim/network.hpp"
@@ -71,6 +72,7 @@ class Cluster {
   SharedDisk& disk() { return disk_; }
   NetworkWorld& network() { return network_; }
   Judge& judge() { return judge_; }
+  FaultLedger& ledger() { return ledger_; }
   Workload& workload() { return workload_; }
   IndexFollower& follower(unsigned node, format::IndexType index);
 
@@ -95,6 +97,8 @@ class Cluster {
   std::uint64_t deaths() const { return deaths_; }
   // Lives that a failing disk put out of service.
   std::uint64_t out_of_service() const { return out_of_service_; }
+  // What else the engine did that not every run makes it do, by name.
+  const FaultLedger::Counts& rare() const { return rare_; }
   // As the volume was made. Requires: format() succeeded.
   const format::Superblock& superblock() const { return superblock_; }
 
@@ -124,6 +128,7 @@ class Cluster {
 
   Plan plan_;
   World& world_;
+  FaultLedger ledger_;
   SharedDisk disk_;
   NetworkWorld network_;
   Judge judge_;
@@ -141,6 +146,7 @@ class Cluster {
   TimeNs progress_ns_ = 0;
   std::uint64_t deaths_ = 0;
   std::uint64_t out_of_service_ = 0;
+  FaultLedger::Counts rare_;
   // When the leader last had no more free than its reserve.
   std::optional<TimeNs> full_ns_;
   format::Superblock superblock_;

@@ -521,12 +521,19 @@ void SharedDisk::power_cut(CutMode mode) {
               candidates.size());
 }
 
+void SimDevice::tell_failure(const Error& error) const {
+  if (disk_.on_failed_) disk_.on_failed_(path_->node, error.code);
+}
+
 Task<Result<void>> SimDevice::read(BlockNo first, std::span<std::byte> out) {
   SCOUTFS_ASSERT(out.size() % kBlockSize == 0);
   const SharedDisk::ReadDone done(scheduler_);
   disk_.read(path_, first, out.size() / kBlockSize, done);
   Result<SharedDisk::Blocks> blocks = co_await done.wait();
-  if (!blocks.has_value()) co_return std::unexpected(blocks.error());
+  if (!blocks.has_value()) {
+    tell_failure(blocks.error());
+    co_return std::unexpected(blocks.error());
+  }
   for (std::size_t i = 0; i < blocks->size(); ++i) {
     copy_block((*blocks)[i], out.data() + i * kBlockSize);
   }
@@ -537,13 +544,17 @@ Task<Result<void>> SimDevice::write(BlockNo first, std::span<const std::byte> da
                                     Durability durability) {
   const SharedDisk::Done done(scheduler_);
   disk_.write(path_, first, data, durability, done);
-  co_return co_await done.wait();
+  const Result<void> written = co_await done.wait();
+  if (!written.has_value()) tell_failure(written.error());
+  co_return written;
 }
 
 Task<Result<void>> SimDevice::flush() {
   const SharedDisk::Done done(scheduler_);
   disk_.flush(path_, done);
-  co_return co_await done.wait();
+  const Result<void> flushed = co_await done.wait();
+  if (!flushed.has_value()) tell_failure(flushed.error());
+  co_return flushed;
 }
 
 Task<Result<void>> SimDevice::reconnect() {

@@ -68,6 +68,7 @@ struct DiskPath;
 
 class SharedDisk {
  public:
+  friend class SimDevice;
   using Blocks = std::vector<BlockRef>;
   using ReadDone = OneShot<Result<Blocks>>;
   using Done = OneShot<Result<void>>;
@@ -127,6 +128,10 @@ class SharedDisk {
   }
   // Told when a fence is complete, before who asked for it is.
   void set_on_fenced(std::function<void()> callback) { on_fenced_ = std::move(callback); }
+  // Told what a node is told of a request that failed.
+  void set_on_failed(std::function<void(unsigned node, Errc error)> callback) {
+    on_failed_ = std::move(callback);
+  }
   // Blocks that a power cut could undo.
   std::size_t volatile_blocks() const { return versions_.size(); }
   std::uint64_t requests() const { return requests_; }
@@ -179,6 +184,7 @@ class SharedDisk {
   std::vector<std::shared_ptr<DiskPath>> paths_;            // those with something in flight
   std::function<void(BlockNo first)> on_durable_;
   std::function<void()> on_fenced_;
+  std::function<void(unsigned, Errc)> on_failed_;
   std::uint64_t completions_ = 0;
   std::uint64_t requests_ = 0;
   std::uint64_t late_writes_ = 0;
@@ -199,6 +205,8 @@ class SimDevice final : public DeviceLink {
   Task<Result<void>> reconnect() override;
 
  private:
+  void tell_failure(const Error& error) const;
+
   SharedDisk& disk_;
   std::shared_ptr<DiskPath> path_;
   Scheduler& scheduler_;

@@ -201,6 +201,7 @@ bool Judge::is_unlinked(ModelId id) const {
 void Judge::judge_answer(Call& call, const Outcome& outcome) {
   ++answers_;
   ++answers_by_kind_[call.op_.kind];
+  if (outcome.error.has_value()) ++errors_[*outcome.error];
   const auto code =
       outcome.error.has_value() ? static_cast<std::uint64_t>(*outcome.error) : 255;
   trace_.event(events_.now_ns(), call.node_, EventKind::operation, mix(code, outcome.number));

@@ -96,6 +96,8 @@ class Judge {
   std::uint64_t lost() const { return lost_; }  // operations that a crash took back
   // Answers by kind, failures included.
   const std::map<OpKind, std::uint64_t>& answers_by_kind() const { return answers_by_kind_; }
+  // Answers by the reason that they name; without those that succeeded.
+  const std::map<Errc, std::uint64_t>& errors() const { return errors_; }
   // Says whether the disk failed a request of that life: then, and only then, an operation may
   // fail with io_error.
   void set_disk_failed(std::function<bool(Life)> disk_failed) {
@@ -151,6 +153,7 @@ class Judge {
   std::uint64_t answers_ = 0;
   std::uint64_t lost_ = 0;
   std::map<OpKind, std::uint64_t> answers_by_kind_;
+  std::map<Errc, std::uint64_t> errors_;
   FileTimes times_;
   std::uint64_t total_blocks_ = 0;
   std::function<bool(TimeNs)> was_full_ = [](TimeNs) { return false; };

@@ -29,8 +29,9 @@ struct End {
   std::deque<OnItsWay> on_its_way;
   std::deque<std::string> inbox;
   TimeNs newest_arrival_ns = 0;
-  bool lost = false;  // it knows
-  WaitQueue queue;    // whoever waits in receive()
+  bool lost = false;   // it knows
+  bool spoke = false;  // it has sent something
+  WaitQueue queue;     // whoever waits in receive()
 };
 
 struct Link : std::enable_shared_from_this<Link> {
@@ -53,7 +54,10 @@ class SimConnection final : public Connection {
     const std::shared_ptr<Link> link = link_;
     End& end = link->ends[end_];
     while (end.inbox.empty() && !end.lost) co_await end.queue.wait();
-    if (end.inbox.empty()) co_return fail(Errc::disconnected);
+    if (end.inbox.empty()) {
+      link->world.on_lost_(end.port->node, link->ends[1 - end_].port->node);
+      co_return fail(Errc::disconnected);
+    }
     std::string message = std::move(end.inbox.front());
     end.inbox.pop_front();
     co_return message;
@@ -93,6 +97,7 @@ void NetworkWorld::send(Link& link, unsigned from_end, std::string message) {
   End& to = link.ends[1 - from_end];
   if (message.size() > kMessageSizeMax) return break_link(link);
   ++messages_;
+  ++messages_by_kind_[message_kind(message, from_end == 0, !std::exchange(from.spoke, true))];
   trace_.event(events_.now_ns(), from.port->node, EventKind::sent, checksum64(message, 0));
   trace_.line(events_.now_ns(), from.port->node, "sends {} bytes to node{}", message.size(),
               to.port->node);
@@ -155,6 +160,7 @@ void NetworkWorld::close_end(Link& link, unsigned end) {
   own.inbox.clear();
   if (link.broken) return;
   link.broken = true;
+  on_lost_(own.port->node, link.ends[1 - end].port->node);
   const std::size_t sent = link.ends[1 - end].on_its_way.size();
   const bool lossy = random_.chance(options_.lossy_close_per_100, 100);
   finish(link, 1 - end, lossy ? random_.below(sent + 1) : sent, 0);
@@ -293,7 +299,9 @@ Task<Result<std::unique_ptr<Connection>>> NodeNetwork::connect(Address address) 
   const std::shared_ptr<Port> port = port_;
   world.events_.after(world.draw_delay() + world.draw_delay(),
                       [&world, port, address, done] { world.open_link(port, address, done); });
-  co_return co_await done.wait();
+  Result<std::unique_ptr<Connection>> connection = co_await done.wait();
+  if (!connection.has_value()) world.on_lost_(port->node, NetworkWorld::node_at(address));
+  co_return connection;
 }
 
 }  // namespace scoutfs::sim

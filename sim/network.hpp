@@ -22,6 +22,7 @@
 #include "engine/async/sync.hpp"
 #include "engine/env/network.hpp"
 #include "sim/event_queue.hpp"
+#include "sim/message_kinds.hpp"
 #include "sim/random.hpp"
 #include "sim/trace.hpp"
 
@@ -58,6 +59,7 @@ class NetworkWorld {
   // The network of one incarnation of a node. Destroying it is the death of its connections.
   std::unique_ptr<NodeNetwork> attach(unsigned node, Scheduler& scheduler);
   static Address address_of(unsigned node, std::uint16_t port = 0);
+  static unsigned node_at(Address address) { return address.ip - address_of(0).ip; }
 
   // Messages from one node to the other stop arriving, or arrive again.
   void block(unsigned from, unsigned to);
@@ -68,6 +70,15 @@ class NetworkWorld {
   std::size_t break_between(unsigned a, unsigned b);
 
   std::uint64_t messages() const { return messages_; }
+  // By kind (message_kinds.hpp).
+  const std::array<std::uint64_t, kMessageKindsMax>& messages_by_kind() const {
+    return messages_by_kind_;
+  }
+  // Told when a node learns that its connection to another is lost or cannot be had, or gives
+  // it up.
+  void set_on_lost(std::function<void(unsigned node, unsigned other)> callback) {
+    on_lost_ = std::move(callback);
+  }
 
  private:
   friend class NodeNetwork;
@@ -95,6 +106,8 @@ class NetworkWorld {
   std::set<std::pair<unsigned, unsigned>> blocked_;  // from, to
   std::uint16_t next_port_ = 20'000;
   std::uint64_t messages_ = 0;
+  std::array<std::uint64_t, kMessageKindsMax> messages_by_kind_{};
+  std::function<void(unsigned, unsigned)> on_lost_ = [](unsigned, unsigned) {};
 };
 
 // One incarnation's door to the network.

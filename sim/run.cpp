@@ -7,6 +7,7 @@
 #include <vector>
 
 #include "sim/cluster.hpp"
+#include "sim/fault_symptoms.hpp"
 #include "sim/node_life.hpp"
 #include "sim/offline.hpp"
 #include "sim/tree_compare.hpp"
@@ -52,6 +53,7 @@ class Run {
     Verdict verdict;
     const OracleBoard& board = world_.board();
     verdict.seed = plan_.seed;
+    verdict.nodes = plan_.nodes;
     verdict.passed = !board.failed();
     if (board.failed()) {
       verdict.oracle = board.failure()->oracle;
@@ -63,10 +65,8 @@ class Run {
     verdict.steps = steps_;
     verdict.operations = cluster_.judge().answers();
     verdict.lost_operations = cluster_.judge().lost();
-    verdict.faults = faults_;
-    if (cluster_.out_of_service() > 0) {
-      verdict.faults["out-of-service"] = cluster_.out_of_service();
-    }
+    verdict.faults = cluster_.ledger().injected();
+    verdict.noticed = cluster_.ledger().noticed();
     verdict.deaths = cluster_.deaths();
     verdict.late_writes = cluster_.disk().late_writes();
     verdict.messages = cluster_.network().messages();
@@ -76,10 +76,24 @@ class Run {
     for (const auto& [kind, count] : cluster_.judge().answers_by_kind()) {
       verdict.answers[std::string(to_string(kind))] = count;
     }
+    for (const auto& [code, count] : cluster_.judge().errors()) {
+      verdict.errors[std::string(to_string(code))] = count;
+    }
+    verdict.protocol = protocol_counts();
     return verdict;
   }
 
  private:
+  std::map<std::string, std::uint64_t> protocol_counts() {
+    std::map<std::string, std::uint64_t> counts = cluster_.rare();
+    if (cluster_.out_of_service() > 0) counts["out-of-service"] = cluster_.out_of_service();
+    const auto& messages = cluster_.network().messages_by_kind();
+    for (std::size_t kind = 0; kind < messages.size(); ++kind) {
+      if (messages[kind] > 0) counts[std::string(message_name(kind))] = messages[kind];
+    }
+    return counts;
+  }
+
   // One step; false when the run is over, by failure or because it was asked to end here.
   bool step(TimeNs comes_back_ns) {
     ++steps_;
@@ -137,7 +151,7 @@ class Run {
         trouble.where.start = BlockNo{trouble.where.start.value + offset};
         trouble.where.count = std::min(planned.blocks, trouble.where.count - offset);
       }
-      ++faults_["disk-errors"];
+      enter_trouble(cluster_, planned);
       const std::uint64_t number = cluster_.disk().errors().begin(trouble);
       world_.trace().line(
           world_.now_ns(), kWorld, "fault: {}{}{} of {}+{} fail for node {} for {} ms",
@@ -159,7 +173,7 @@ class Run {
   }
 
   void inject(const PlannedFault& fault) {
-    ++faults_[std::string(to_string(fault.kind))];
+    enter_fault(cluster_, fault);
     world_.trace().event(world_.now_ns(), fault.node, EventKind::fault,
                          static_cast<std::uint64_t>(fault.kind));
     world_.trace().line(world_.now_ns(), fault.node, "fault: {}", to_string(fault.kind));
@@ -335,7 +349,6 @@ class Run {
   std::size_t next_trouble_ = 0;
   bool emptied_ = false;
   std::optional<std::uint64_t> due_step_;
-  std::map<std::string, std::uint64_t> faults_;
 };
 
 }  // namespace

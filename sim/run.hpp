@@ -18,12 +18,17 @@ struct Verdict {
   Hash128 hash;  // of every event
   TimeNs virtual_ns = 0;
   std::uint64_t events = 0, steps = 0;
-  std::uint64_t operations = 0;                 // answered
-  std::uint64_t lost_operations = 0;            // taken back by a crash, legally
-  std::map<std::string, std::uint64_t> faults;  // how often each was injected
+  std::uint64_t operations = 0;       // answered
+  std::uint64_t lost_operations = 0;  // taken back by a crash, legally
+  std::uint64_t nodes = 0;
+  std::map<std::string, std::uint64_t> faults;   // how often each was injected
+  std::map<std::string, std::uint64_t> noticed;  // of these, how many the engine noticed
   std::uint64_t deaths = 0, late_writes = 0, messages = 0, disk_requests = 0;
   std::map<std::string, std::uint64_t> oracles;  // how often each looked; 0: it did not apply
   std::map<std::string, std::uint64_t> answers;  // by kind of operation
+  std::map<std::string, std::uint64_t> errors;   // answers by what they say instead of success
+  // Messages by kind, and what else the engine did that not every run makes it do.
+  std::map<std::string, std::uint64_t> protocol;
 };
 
 // The sink, if any, gets the run's story. `until_ns` ends the run early, as passed.

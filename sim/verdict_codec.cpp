@@ -34,7 +34,7 @@ std::string encode(const Verdict& verdict) {
   for (const std::uint64_t number :
        {verdict.seed, verdict.hash.low, verdict.hash.high, verdict.virtual_ns, verdict.events,
         verdict.steps, verdict.operations, verdict.lost_operations, verdict.deaths,
-        verdict.late_writes, verdict.messages, verdict.disk_requests}) {
+        verdict.late_writes, verdict.messages, verdict.disk_requests, verdict.nodes}) {
     out.put(number);
   }
   out.put_bool(verdict.passed);
@@ -43,6 +43,9 @@ std::string encode(const Verdict& verdict) {
   put_counts(out, verdict.faults);
   put_counts(out, verdict.oracles);
   put_counts(out, verdict.answers);
+  put_counts(out, verdict.noticed);
+  put_counts(out, verdict.errors);
+  put_counts(out, verdict.protocol);
   return bytes;
 }
 
@@ -52,7 +55,8 @@ Result<Verdict> decode_verdict(std::string_view bytes) {
   for (std::uint64_t* number :
        {&verdict.seed, &verdict.hash.low, &verdict.hash.high, &verdict.virtual_ns,
         &verdict.events, &verdict.steps, &verdict.operations, &verdict.lost_operations,
-        &verdict.deaths, &verdict.late_writes, &verdict.messages, &verdict.disk_requests}) {
+        &verdict.deaths, &verdict.late_writes, &verdict.messages, &verdict.disk_requests,
+        &verdict.nodes}) {
     *number = in.get<std::uint64_t>();
   }
   verdict.passed = in.get_bool();
@@ -61,6 +65,9 @@ Result<Verdict> decode_verdict(std::string_view bytes) {
   verdict.faults = get_counts(in);
   verdict.oracles = get_counts(in);
   verdict.answers = get_counts(in);
+  verdict.noticed = get_counts(in);
+  verdict.errors = get_counts(in);
+  verdict.protocol = get_counts(in);
   if (!in.finished()) return fail(Errc::corrupt);
   return verdict;
 }

@@ -53,10 +53,12 @@ BOOST_AUTO_TEST_CASE(a_seed_repeats_to_the_last_event) {
 }
 
 BOOST_AUTO_TEST_CASE(faults_and_recoveries_happen_in_the_seeds) {
-  std::map<std::string, std::uint64_t> faults;
+  std::map<std::string, std::uint64_t> faults, noticed, protocol;
   std::uint64_t lost = 0, late = 0;
   for (const auto& [seed, verdict] : run(1, 200, {})) {
     for (const auto& [kind, count] : verdict.faults) faults[kind] += count;
+    for (const auto& [kind, count] : verdict.noticed) noticed[kind] += count;
+    for (const auto& [kind, count] : verdict.protocol) protocol[kind] += count;
     lost += verdict.lost_operations;
     late += verdict.late_writes;
   }
@@ -67,7 +69,15 @@ BOOST_AUTO_TEST_CASE(faults_and_recoveries_happen_in_the_seeds) {
     BOOST_TEST(faults.contains(kind));
   }
   BOOST_TEST(faults["disk-errors"] > 0U);
-  BOOST_TEST(faults["out-of-service"] > 0U);
+  for (const auto& [kind, count] : faults) {
+    BOOST_TEST(noticed[kind] > 0, kind << " was never noticed");
+    BOOST_TEST(noticed[kind] <= count);
+  }
+  for (const char* event : {"out-of-service", "fence", "death-confirmed", "leader-registered",
+                            "lock-grant", "revoke", "job-offer"}) {
+    BOOST_TEST(protocol[event] > 0, event << " never happened");
+  }
+  BOOST_TEST(protocol["unknown"] == 0U);
   BOOST_TEST(lost > 0);
   BOOST_TEST(late > 0);
 }
