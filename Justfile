@@ -51,9 +51,9 @@ bench-mount *arguments: build
     cmake --build --preset release -j {{jobs}} --target mount_bench ceiling
     tools/with_install.sh python3 tools/bench_mount.py {{arguments}}
 
-# A long campaign of simulated clusters
-soak seeds="100000": build
-    build/release/scoutfs sim run --seeds 1..{{seeds}} --jobs {{jobs}}
+# A long campaign of simulated clusters, recorded; goes on where it was when started again
+soak seeds="100000" db="build/runs.sqlite": build
+    build/release/scoutfs sim run --seeds 1..{{seeds}} --jobs {{jobs}} --db {{db}}
 
 # A long run of mounts against each other, in every cache mode, each so many seconds
 soak-mounts seconds="300" seed="1": build

@@ -55,6 +55,7 @@ Cluster::Cluster(const Plan& plan, World& world)
   lives_.resize(plan_.nodes);
   moves_.resize(plan_.nodes);
   judge_.set_disk_failed([this](Life life) { return errors_of(life).any(); });
+  if (plan_.canary) judge_.falsify_after(plan_.operations / 2);
   judge_.set_was_full([this](TimeNs since_ns) { return full_ns_ >= since_ns; });
   disk_.set_on_durable([this](BlockNo) { resolve_confirmed(); });
   disk_.set_on_fenced([this] { resolve_confirmed(); });

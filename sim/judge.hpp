@@ -103,6 +103,8 @@ class Judge {
   void set_disk_failed(std::function<bool(Life)> disk_failed) {
     disk_failed_ = std::move(disk_failed);
   }
+  // The first answer with attributes after so many answers is judged as if it were another.
+  void falsify_after(std::uint64_t answers) { canary_at_ = answers; }
   // What statfs shows as the whole.
   void set_total_blocks(std::uint64_t blocks) { total_blocks_ = blocks; }
   // Says whether at some time since then the leader had no more free than its reserve: then,
@@ -156,6 +158,7 @@ class Judge {
   std::map<Errc, std::uint64_t> errors_;
   FileTimes times_;
   std::uint64_t total_blocks_ = 0;
+  std::optional<std::uint64_t> canary_at_;
   std::function<bool(TimeNs)> was_full_ = [](TimeNs) { return false; };
   std::function<bool(Life)> disk_failed_ = [](Life) { return false; };
 };

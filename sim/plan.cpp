@@ -261,6 +261,7 @@ Plan make_plan(const RunConfig& config) {
   SimRandom random(config.seed, Stream::config);
   Plan plan;
   plan.seed = config.seed;
+  plan.canary = config.canary;
   plan.nodes = config.nodes != 0 ? config.nodes : static_cast<unsigned>(random.between(1, 5));
   plan.operations = config.operations != 0 ? config.operations : random.log_between(50, 1'000);
   draw_weights(plan, random);

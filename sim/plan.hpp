@@ -81,6 +81,8 @@ struct RunConfig {
   unsigned nodes = 3;
   std::uint64_t operations = 200;
   bool faults = true;
+  // One answer is falsified before it is judged: proves that a failure is found and reported.
+  bool canary = false;
 };
 
 struct Plan {
@@ -107,6 +109,7 @@ struct Plan {
   bool ends_with_power_cut = false;
   SlotMode slot_mode = SlotMode::named;
   bool full_volume = false;  // it is emptied at the end
+  bool canary = false;
   FenceLevel fence_level = FenceLevel::host;
   TimeNs fence_delay_ns = kMillisecond;  // at most, until the fencing service acts
   bool fencing_knows_all_hosts =

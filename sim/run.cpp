@@ -367,6 +367,7 @@ std::string replay_command(const RunConfig& config) {
   if (config.operations != usual.operations)
     command += fmt::format(" --ops {}", config.operations);
   if (!config.faults) command += " --no-faults";
+  if (config.canary) command += " --canary";
   return command;
 }
 

@@ -2,6 +2,7 @@
 
 #include <fmt/core.h>
 #include <poll.h>
+#include <sys/prctl.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
@@ -65,12 +66,17 @@ struct Job {
 
 class Range {
  public:
-  Range(const RangeConfig& config, const std::function<bool(const Verdict&)>& on_verdict)
-      : config_(config), on_verdict_(on_verdict), jobs_(std::max(1U, config.jobs)) {}
+  Range(const RangeConfig& config, const std::function<bool(const Verdict&)>& on_verdict,
+        const std::function<bool()>& go_on)
+      : config_(config),
+        on_verdict_(on_verdict),
+        go_on_(go_on),
+        jobs_(std::max(1U, config.jobs)) {}
 
   void run() {
-    for (std::size_t i = 0; i < jobs_.size(); ++i) start(jobs_[i], config_.first + i);
-    while (!stopped_ && wait()) {
+    for (std::size_t i = 0; i < jobs_.size(); ++i)
+      start(jobs_[i], at_or_after(config_.first + i));
+    while (!stopped_ && go_on_() && wait()) {
     }
     for (Job& job : jobs_) {
       if (job.pid >= 0) ::kill(job.pid, SIGKILL);
@@ -79,6 +85,16 @@ class Range {
   }
 
  private:
+  // The first seed of a job's that is to be run, `seed` or one after it; beyond the last if
+  // there is none.
+  std::uint64_t at_or_after(std::uint64_t seed) const {
+    while (seed <= config_.last && std::ranges::binary_search(config_.done, seed)) {
+      seed += jobs_.size();
+    }
+    return seed;
+  }
+  std::uint64_t after(std::uint64_t seed) const { return at_or_after(seed + jobs_.size()); }
+
   void start(Job& job, std::uint64_t first) {
     job = Job{};
     job.next = first;
@@ -95,7 +111,11 @@ class Range {
   }
 
   [[noreturn]] void run_child(std::uint64_t first) {
-    for (std::uint64_t seed = first; seed <= config_.last; seed += jobs_.size()) {
+    // The parent decides what an interrupt means, and ends its children; they do not outlive
+    // it.
+    std::signal(SIGINT, SIG_IGN);
+    ::prctl(PR_SET_PDEATHSIG, SIGKILL);
+    for (std::uint64_t seed = first; seed <= config_.last; seed = after(seed)) {
       running = config_.run;
       running.seed = seed;
       set_assert_handler(on_assertion);
@@ -122,7 +142,8 @@ class Range {
     bool any = false;
     for (const Job& job : jobs_) any = any || job.fd >= 0;
     if (!any) return false;
-    if (::poll(polls.data(), polls.size(), -1) < 0) return true;
+    constexpr int kLookAtLeastEveryMs = 1000;
+    if (::poll(polls.data(), polls.size(), kLookAtLeastEveryMs) < 0) return true;
     for (std::size_t i = 0; i < jobs_.size() && !stopped_; ++i) {
       if (polls[i].fd >= 0 && polls[i].revents != 0) take(jobs_[i]);
     }
@@ -151,7 +172,7 @@ class Range {
                          : fmt::format("ended with wait status {}", status);
       tell(verdict);
     }
-    start(job, seed + jobs_.size());
+    start(job, after(seed));
   }
 
   bool take_verdict(Job& job) {
@@ -165,7 +186,7 @@ class Range {
     if (verdict->oracle == "assertion") {
       job.asserted = true;
     } else {
-      job.next += jobs_.size();
+      job.next = after(job.next);
     }
     tell(*verdict);
     return true;
@@ -177,15 +198,17 @@ class Range {
 
   const RangeConfig& config_;
   const std::function<bool(const Verdict&)>& on_verdict_;
+  const std::function<bool()>& go_on_;
   std::vector<Job> jobs_;
   bool stopped_ = false;
 };
 
 }  // namespace
 
-void run_seeds(const RangeConfig& config,
-               const std::function<bool(const Verdict&)>& on_verdict) {
-  Range(config, on_verdict).run();
+void run_seeds(const RangeConfig& config, const std::function<bool(const Verdict&)>& on_verdict,
+               const std::function<bool()>& go_on) {
+  SCOUTFS_ASSERT(std::ranges::is_sorted(config.done));
+  Range(config, on_verdict, go_on).run();
 }
 
 void report_assertions_of(const RunConfig& config) {

@@ -3,6 +3,7 @@
 
 #include <cstdint>
 #include <functional>
+#include <vector>
 
 #include "sim/run.hpp"
 
@@ -13,12 +14,15 @@ struct RangeConfig {
   std::uint64_t first = 1, last = 1;
   unsigned jobs = 1;                // processes at a time
   unsigned seconds_per_seed = 300;  // of real time; longer is a failure
+  std::vector<std::uint64_t> done;  // seeds that are left out, ascending
 };
 
 // Runs every seed of the range and tells each verdict as it comes; the order varies if jobs
-// > 1. Stops early when `on_verdict` returns false.
-void run_seeds(const RangeConfig& config,
-               const std::function<bool(const Verdict&)>& on_verdict);
+// > 1. Stops early when `on_verdict` returns false, or `go_on`, which is asked now and then: at
+// least every second and after a signal. An interrupt of the terminal (SIGINT) is the caller's.
+void run_seeds(
+    const RangeConfig& config, const std::function<bool(const Verdict&)>& on_verdict,
+    const std::function<bool()>& go_on = [] { return true; });
 
 // From now on a failed assertion prints the seed that was running and how to repeat it.
 void report_assertions_of(const RunConfig& config);

@@ -1,0 +1,16 @@
+// The story of a run that failed: the run once more, in a process of its own, with its trace.
+#pragma once
+
+#include <string>
+
+#include "sim/run.hpp"
+
+namespace scoutfs::sim {
+
+inline constexpr std::size_t kStoryMax = 64u << 20;  // bytes; of a longer one the end is kept
+
+// Runs the seed again and returns what it tells, line by line, up to its failure or to the
+// death of its process. `seconds`: of real time, after which it is ended.
+std::string retrace(const RunConfig& config, unsigned seconds);
+
+}  // namespace scoutfs::sim
