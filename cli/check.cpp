@@ -113,7 +113,9 @@ void add_check(Commands& commands) {
   CLI::App* const command =
       commands.add("check", "Verify a whole volume that nobody has mounted; changes nothing.",
                    [options] { return run(*options); });
-  command->add_option("device", options->device, "an NBD URI, a block device or an image file")
+  command
+      ->add_option("device", options->device,
+                   "an NBD or iSCSI URI, a block device or an image file")
       ->required();
   command->add_flag("--metadata-only", options->metadata_only, "do not read file data");
   command->add_flag("--json", options->json, "print JSON");

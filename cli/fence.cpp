@@ -3,22 +3,17 @@
 #include <fmt/core.h>
 
 #include <charconv>
-#include <ctime>
-#include <functional>
+#include <vector>
 
 #include "cli/command.hpp"
-#include "cli/mounts.hpp"
-#include "cli/volume.hpp"
-#include "nbd/control_client.hpp"
-#include "node/disk.hpp"
-#include "node/open_device.hpp"
-#include "node/status_json.hpp"
+#include "cli/fence_service.hpp"
+#include "engine/base/codec.hpp"
+#include "engine/format/volume.hpp"
 
 namespace scoutfs::cli {
 
 namespace {
 
-using nbd::NbdDevice;
 using nlohmann::json;
 
 struct Options {
@@ -28,95 +23,36 @@ struct Options {
   bool json = false;
 };
 
-// The server of a volume's disk, and how to speak to it.
-struct Server {
-  std::string device;
-  std::optional<nbd::Ticket> ticket;  // nullopt: it cannot fence
-};
-
-// False: `why` says what is wrong.
-bool find_server(const std::string& target, node::EventLoop& loop, Server& server,
-                 std::string& why) {
-  server.device = target;
-  if (!node::is_nbd_uri(target)) {
-    const auto mount = find_scoutfs_mount(plain_path(target), Match::contains);
-    if (mount.has_value()) server.device = mount->source;
-  }
-  if (!node::is_nbd_uri(server.device)) return true;
-  NbdDevice::Options options;
-  options.access = NbdDevice::Access::read_only;
-  const NbdDevice::Patience patience;
-  const auto plain = loop.run(NbdDevice::open(loop, server.device, options, why, patience));
-  if (!plain.has_value()) return false;
-  server.ticket = loop.run(node::ticket_for(**plain, "scoutfs-fence"));
-  if (server.ticket.has_value() || !(*plain)->offer().has_value()) return true;
-  why = fmt::format("'{}' holds no volume of this version: there is nobody to fence",
-                    server.device);
-  return false;
+std::string level_of(const FencedDevice& disk) {
+  return std::string(to_string(disk.level()));
 }
 
-std::string level_of(const Server& server) {
-  const FenceLevel level = server.ticket.has_value() ? FenceLevel::storage : FenceLevel::host;
-  return std::string(to_string(level));
-}
-
-std::string explain_level(const Server& server) {
-  if (server.ticket.has_value()) return "storage: the disk's server shuts a client out";
+std::string explain_level(const FencedDevice& disk) {
+  if (disk.service != nullptr) return "storage: the disk's server shuts a client out";
   return "host: only the death of processes of a mount's own host is known; a silent node of "
-         "another host cannot be fenced. Serve the disk with nbdkit-scoutfs-plugin.so";
+         "another host cannot be fenced. Serve the disk with nbdkit-scoutfs-plugin.so, or as "
+         "iSCSI with persistent reservations";
 }
 
 // ---- list ----
 
-std::string when(std::int64_t wall_ns) {
-  if (wall_ns == 0) return "-";
-  const auto seconds = static_cast<std::time_t>(wall_ns / 1'000'000'000);
-  std::tm parts{};
-  gmtime_r(&seconds, &parts);
-  char text[32];
-  const std::size_t size = std::strftime(text, sizeof(text), "%Y-%m-%dT%H:%M:%SZ", &parts);
-  return std::string(text, size);
-}
-
-void print_clients(const json& status) {
-  fmt::print("{:<16}  {:<6}  {:>5}  {:<16}  {:>5}  {:<20}  {:<20}\n", "rid", "role", "epoch",
-             "node", "conns", "since", "last i/o");
-  for (const json& client : status.value("clients", json::array())) {
-    fmt::print("{:<16}  {:<6}  {:>5}  {:<16}  {:>5}  {:<20}  {:<20}\n", client.value("rid", ""),
-               client.value("role", ""), client.value("epoch", std::uint64_t{0}),
-               client.value("node", ""), client.value("connections", 0U),
-               when(client.value("since_ns", std::int64_t{0})),
-               when(client.value("last_io_ns", std::int64_t{0})));
-  }
-  for (const json& fenced : status.value("fenced", json::array())) {
-    fmt::print("{:<16}  fenced  up to epoch {}\n", fenced.value("rid", ""),
-               fenced.value("epoch", std::uint64_t{0}));
-  }
-}
-
 int list(const Options& options) {
   node::EventLoop loop;
-  Server server;
+  FencedDevice disk;
   std::string why;
-  if (!find_server(options.target, loop, server, why)) return failed("fence list", why);
-  json out{{"device", server.device}, {"level", level_of(server)}};
-  if (server.ticket.has_value()) {
-    nbd::ControlClient control(server.device, *server.ticket);
-    const Result<json> status = control.status();
-    if (!status.has_value()) return failed("fence list", control.why());
+  if (!find_fence_service(options.target, loop, disk, why)) return failed("fence list", why);
+  json out{{"device", disk.device}, {"level", level_of(disk)}};
+  if (disk.service != nullptr) {
+    const std::optional<json> status = disk.service->clients(why);
+    if (!status.has_value()) return failed("fence list", why);
     out["server"] = *status;
   }
   if (options.json) {
     print_json(out);
     return kOk;
   }
-  fmt::print("level {}\n", explain_level(server));
-  if (out.contains("server")) {
-    const json& term = out["server"]["term"];
-    fmt::print("newest term {}, {} fences so far\n", term.value("number", std::uint64_t{0}),
-               out["server"].value("generation", std::uint64_t{0}));
-    print_clients(out["server"]);
-  }
+  fmt::print("level {}\n", explain_level(disk));
+  if (disk.service != nullptr) disk.service->print(out["server"]);
   return kOk;
 }
 
@@ -134,7 +70,7 @@ constexpr BlockNo kUnused{format::kSuperblockFirst - 1};
 enum class Request : std::uint8_t { read, write };
 
 // What it writes is what is there.
-Task<bool> carried_out(NbdDevice& device, Request request, std::string* block) {
+Task<bool> carried_out(BlockDevice& device, Request request, std::string* block) {
   if (request == Request::read) {
     const Result<void> done =
         co_await device.read(kUnused, std::as_writable_bytes(std::span(*block)));
@@ -147,43 +83,36 @@ Task<bool> carried_out(NbdDevice& device, Request request, std::string* block) {
 }
 
 // A client of its own, shut out while it is connected.
-std::vector<Step> try_canary(node::EventLoop& loop, const Server& server, Request request) {
+std::vector<Step> try_canary(node::EventLoop& loop, FenceService& service, Request request) {
   std::vector<Step> steps;
   std::string why;
   node::SystemRandom random;
-  NbdDevice::Options as_canary;
-  as_canary.ticket = server.ticket;
-  as_canary.ticket->identity.who = {Rid{random.id()}, Epoch{1}};
-  as_canary.ticket->identity.node = "canary";
-  const NbdDevice::Patience patience;
-  auto opened = loop.run(NbdDevice::open(loop, server.device, as_canary, why, patience));
-  steps.push_back({"a new client is admitted", opened.has_value()});
-  if (!opened.has_value()) return steps;
-  NbdDevice& canary = **opened;
+  const Rid who{random.id()};
+  const std::unique_ptr<DeviceLink> canary = service.connect(who, why);
+  steps.push_back({"a new client is admitted", canary != nullptr});
+  if (canary == nullptr) return steps;
   const std::string what = request == Request::read ? "read" : "write";
   std::string block(kBlockSize, '\0');
-  bool works = loop.run(carried_out(canary, Request::read, &block));
-  works = works && loop.run(carried_out(canary, request, &block));
+  bool works = loop.run(carried_out(*canary, Request::read, &block));
+  works = works && loop.run(carried_out(*canary, request, &block));
   steps.push_back({"its " + what + "s are carried out", works});
-  nbd::ControlClient control(server.device, *server.ticket);
-  const Incarnation who = as_canary.ticket->identity.who;
-  steps.push_back({"a fence of it is confirmed", control.fence(std::nullopt, who).has_value()});
+  steps.push_back({"a fence of it is confirmed", service.fence(who, why)});
   steps.push_back({"a " + what + " on its open connection is refused",
-                   !loop.run(carried_out(canary, request, &block))});
+                   !loop.run(carried_out(*canary, request, &block))});
   steps.push_back(
-      {"it cannot connect anew", failed_with(loop.run(canary.reconnect()), Errc::fenced)});
+      {"it cannot connect anew", failed_with(loop.run(canary->reconnect()), Errc::fenced)});
   return steps;
 }
 
 int test(const Options& options) {
   node::EventLoop loop;
-  Server server;
+  FencedDevice disk;
   std::string why;
-  if (!find_server(options.target, loop, server, why)) return failed("fence test", why);
+  if (!find_fence_service(options.target, loop, disk, why)) return failed("fence test", why);
   std::vector<Step> steps;
   for (const Request request : {Request::write, Request::read}) {
-    if (!server.ticket.has_value()) break;
-    const std::vector<Step> more = try_canary(loop, server, request);
+    if (disk.service == nullptr) break;
+    const std::vector<Step> more = try_canary(loop, *disk.service, request);
     steps.insert(steps.end(), more.begin(), more.end());
   }
   bool passed = !steps.empty();
@@ -194,12 +123,12 @@ int test(const Options& options) {
     if (!options.json) fmt::print("{}  {}\n", step.passed ? "PASS" : "FAIL", step.what);
   }
   if (options.json) {
-    print_json({{"device", server.device},
-                {"level", level_of(server)},
+    print_json({{"device", disk.device},
+                {"level", level_of(disk)},
                 {"passed", passed},
                 {"steps", std::move(rows)}});
   } else {
-    fmt::print("level {}\n", explain_level(server));
+    fmt::print("level {}\n", explain_level(disk));
   }
   return passed ? kOk : kFailed;
 }
@@ -219,20 +148,16 @@ int fence_now(const Options& options) {
                    "this ends that mount for good, whatever it is doing; give --yes to do it");
   }
   node::EventLoop loop;
-  Server server;
+  FencedDevice disk;
   std::string why;
-  if (!find_server(options.target, loop, server, why)) return failed("fence now", why);
-  if (!server.ticket.has_value()) {
-    return failed("fence now", fmt::format("the disk's server cannot fence: level {}",
-                                           explain_level(server)));
+  if (!find_fence_service(options.target, loop, disk, why)) return failed("fence now", why);
+  if (disk.service == nullptr) {
+    return failed("fence now",
+                  fmt::format("the disk's server cannot fence: level {}", explain_level(disk)));
   }
-  nbd::ControlClient control(server.device, *server.ticket);
-  const Incarnation victim{Rid{rid}, Epoch{~std::uint64_t{0}}};
-  if (!control.fence(std::nullopt, victim).has_value()) {
-    return failed("fence now", control.why());
-  }
+  if (!disk.service->fence(Rid{rid}, why)) return failed("fence now", why);
   if (options.json) {
-    print_json({{"device", server.device}, {"rid", node::hex(rid)}, {"fenced", true}});
+    print_json({{"device", disk.device}, {"rid", node::hex(rid)}, {"fenced", true}});
   } else {
     fmt::print("{} is fenced: nothing of it reaches the disk any more\n", node::hex(rid));
   }

@@ -148,6 +148,9 @@ int run(const Options& options) {
           "mkfs", fmt::format("'{}' holds {}; give -f to destroy it", options.device, *found));
     }
   }
+  if (options.force && !volume.shut_others_out(options.device, why)) {
+    return failed("mkfs", why);
+  }
   FormatOptions format;
   format.cluster = options.cluster;
   format.slots = *slots;
@@ -171,7 +174,9 @@ void add_mkfs(Commands& commands) {
   CLI::App* const command =
       commands.add("mkfs", "Make a volume of a device; destroys what was there.",
                    [options] { return run(*options); });
-  command->add_option("device", options->device, "an NBD URI, a block device or an image file")
+  command
+      ->add_option("device", options->device,
+                   "an NBD or iSCSI URI, a block device or an image file")
       ->required();
   command->add_flag("-f,--force", options->force,
                     "overwrite a volume or another filesystem that is there");

@@ -143,7 +143,9 @@ void add_mount(Commands& commands) {
   CLI::App* const command =
       commands.add("mount", "Mount a volume; returns when it can be used.",
                    [options] { return run(*options); });
-  command->add_option("device", options->device, "an NBD URI, a block device or an image file")
+  command
+      ->add_option("device", options->device,
+                   "an NBD or iSCSI URI, a block device or an image file")
       ->required();
   command->add_option("directory", options->directory, "where to mount it")->required();
   command->add_option("-o,--options", options->options, "mount options, comma separated")

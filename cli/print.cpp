@@ -55,7 +55,9 @@ void add_print(Commands& commands) {
   CLI::App* const command =
       commands.add("print", "Print every item of a volume that nobody has mounted.",
                    [options] { return run(*options); });
-  command->add_option("device", options->device, "an NBD URI, a block device or an image file")
+  command
+      ->add_option("device", options->device,
+                   "an NBD or iSCSI URI, a block device or an image file")
       ->required();
   command->add_flag("--server", options->server,
                     "the leader's own items: segments, space, members");

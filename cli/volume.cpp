@@ -7,8 +7,8 @@
 
 #include "engine/cluster/quorum_region.hpp"
 #include "engine/lsm/durable_tree.hpp"
-#include "node/disk.hpp"
 #include "node/file_device.hpp"
+#include "node/nbd_service.hpp"
 #include "node/open_device.hpp"
 
 namespace scoutfs::cli {
@@ -19,7 +19,21 @@ Task<Result<bool>> OfflineVolume::NoFencing::confirm_dead(Incarnation, HostId) {
 
 OfflineVolume::OfflineVolume() : log_(LogLevel::warning), network_(loop_, log_) {}
 
+// A key that was registered for reading what others have reserved.
+OfflineVolume::~OfflineVolume() {
+  if (unit_ == nullptr) return;
+  const Result<void> left = loop_.run(unit_->leave());
+  if (!left.has_value()) log_.warn("a key stays registered: {}", to_string(left.error().code));
+}
+
 bool OfflineVolume::open(const std::string& device, Access access, std::string& why) {
+  if (node::is_iscsi_uri(device)) {
+    auto opened = loop_.run(node::open_device(device, loop_, why));
+    if (!opened.has_value()) return false;
+    device_ = std::move(*opened);
+    unit_ = static_cast<iscsi::IscsiDevice*>(device_.get());
+    return true;
+  }
   if (access == Access::read_write) {
     auto opened = loop_.run(node::open_device(device, loop_, why));
     if (!opened.has_value()) return false;
@@ -49,6 +63,7 @@ std::unique_ptr<nbd::NbdDevice> OfflineVolume::open_nbd(const std::string& devic
 }
 
 bool OfflineVolume::open_to_format(const std::string& device, bool force, std::string& why) {
+  if (node::is_iscsi_uri(device)) fence_level_ = FenceLevel::storage;
   if (!node::is_nbd_uri(device)) return open(device, Access::read_write, why);
   nbd::NbdDevice::Options options;
   options.access = nbd::NbdDevice::Access::read_only;
@@ -78,6 +93,15 @@ bool OfflineVolume::open_to_format(const std::string& device, bool force, std::s
       "the server of '{}' does not let its volume be overwritten: somebody uses it "
       "(see scoutfs fence list)",
       device);
+  return false;
+}
+
+bool OfflineVolume::shut_others_out(const std::string& device, std::string& why) {
+  if (unit_ == nullptr) return true;
+  const Result<void> done = loop_.run(unit_->take_over(why));
+  if (done.has_value()) return true;
+  why = fmt::format("'{}' cannot be taken over: {}", device,
+                    why.empty() ? std::string(to_string(done.error().code)) : why);
   return false;
 }
 

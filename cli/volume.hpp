@@ -5,6 +5,7 @@
 #include <string>
 
 #include "engine/env/env.hpp"
+#include "iscsi/iscsi_device.hpp"
 #include "nbd/nbd_device.hpp"
 #include "node/loop/event_loop.hpp"
 #include "node/loop/log_sink.hpp"
@@ -16,15 +17,20 @@ class OfflineVolume {
  public:
   enum class Access : std::uint8_t { read_only, read_write };
   OfflineVolume();
+  ~OfflineVolume();
   OfflineVolume(const OfflineVolume&) = delete;
   OfflineVolume& operator=(const OfflineVolume&) = delete;
 
-  // DEVICE is an NBD URI, a block device or an image file. False: `why` says what is wrong.
+  // DEVICE is an NBD or iSCSI URI, a block device or an image file. False: `why` says what is
+  // wrong.
   bool open(const std::string& device, Access access, std::string& why);
   // The same for writing a volume over whatever is there. A disk whose server fences lets that
   // happen only with the secret of the volume that is there, and `force` asks for it; without,
   // what is there can be read alone.
   bool open_to_format(const std::string& device, bool force, std::string& why);
+  // Before a volume is written over whatever is there: who has used the disk is shut out, where
+  // its server does not see to that. False: `why` says what is wrong.
+  bool shut_others_out(const std::string& device, std::string& why);
   // What its server can do about a node that is lost.
   FenceLevel fence_level() const { return fence_level_; }
 
@@ -55,6 +61,7 @@ class OfflineVolume {
   NoFencing fencing_;
   FenceLevel fence_level_ = FenceLevel::host;
   std::unique_ptr<BlockDevice> device_;
+  iscsi::IscsiDevice* unit_ = nullptr;  // device_, if it is an iSCSI target's
 };
 
 // Why a volume could not be read, as a sentence: what it is, and what to do.

@@ -20,7 +20,8 @@ constexpr std::uint64_t kInFlightMax = 64;  // commands
 constexpr int kLoginTimeout = 10;           // seconds
 constexpr int kTriesMax = 100;              // of a command the target did not begin
 constexpr TimeNs kBusyPause = 20 * kMillisecond;
-constexpr unsigned kUserTimeout = 20'000;  // milliseconds without an answer of TCP
+constexpr TimeNs kSilence = 500 * kMillisecond;  // then the unit is asked whether it was reset
+constexpr unsigned kUserTimeout = 20'000;        // milliseconds without an answer of TCP
 
 // Additional sense codes of unit attentions, as SPC-4 numbers them.
 constexpr int kStatusTaskAborted = 0x40;   // SAM-5
@@ -60,7 +61,8 @@ IscsiSession::IscsiSession(node::EventLoop& loop, Context context, unsigned lun)
       context_(std::move(context)),
       lun_(lun),
       socket_(dup(iscsi_get_fd(context_.get()))),
-      slots_(loop.scheduler(), kInFlightMax) {
+      slots_(loop.scheduler(), kInFlightMax),
+      reset_over_(loop.scheduler()) {
   SCOUTFS_ASSERT(static_cast<bool>(socket_));
   // Tuning; a kernel that refuses still carries the commands.
   [[maybe_unused]] const int status = setsockopt(socket_.get(), IPPROTO_TCP, TCP_USER_TIMEOUT,
@@ -172,8 +174,19 @@ void IscsiSession::on_managed(iscsi_context*, int status, void* data, void* comm
 }
 
 Task<std::shared_ptr<IscsiSession::Command>> IscsiSession::run_once(const Issue& issue) {
-  auto command = std::make_shared<Command>(*this);
+  struct Slot {
+    Semaphore& slots;
+    ~Slot() { slots.release(1); }
+  };
   co_await slots_.acquire(1);
+  const Slot slot{slots_};
+  while (resetting_) co_await reset_over_.wait();
+  co_return co_await carry_out(issue, Patience::asks);
+}
+
+Task<std::shared_ptr<IscsiSession::Command>> IscsiSession::carry_out(const Issue& issue,
+                                                                     Patience patience) {
+  auto command = std::make_shared<Command>(*this);
   if (context_ == nullptr) {
     command->complete(SCSI_STATUS_CANCELLED);
   } else {
@@ -192,13 +205,32 @@ Task<std::shared_ptr<IscsiSession::Command>> IscsiSession::run_once(const Issue&
     ~Guard() {
       if (!command->done.is_set()) session.drop();
       session.in_flight_.erase(command->number);
-      session.slots_.release(1);
     }
   };
   const Guard guard{*this, command};
-  const bool done = co_await command->done.wait();
-  SCOUTFS_ASSERT(done);
+  while (!command->done.is_set()) {
+    const TimeNs until_ns =
+        patience == Patience::asks ? loop_.clock().now_ns() + kSilence : kForever;
+    const std::optional<bool> done = co_await command->done.wait(nullptr, until_ns);
+    if (done.has_value()) break;
+    // One asks for all.
+    const bool oldest = !in_flight_.empty() && in_flight_.begin()->second == command;
+    if (oldest) co_await probe();
+  }
   co_return command;
+}
+
+Task<void> IscsiSession::probe() {
+  const Issue issue = [](iscsi_context* context, unsigned lun, void* command,
+                         scsi_task*& task) {
+    task = iscsi_testunitready_task(context, static_cast<int>(lun), on_done, command);
+    return task != nullptr;
+  };
+  const std::shared_ptr<Command> command = co_await carry_out(issue, Patience::waits);
+  Reply reply;
+  const Next next = judge(*command, reply);
+  if (next == Next::again_after_abort) forget_before(command->number);
+  if (next == Next::drop) drop();
 }
 
 IscsiSession::Next IscsiSession::judge(const Command& command, Reply& reply) {
@@ -269,12 +301,25 @@ Task<IscsiSession::Reply> IscsiSession::run(Issue issue) {
 }
 
 Task<Result<void>> IscsiSession::reset_unit() {
+  struct Resetting {
+    IscsiSession& session;
+    ~Resetting() {
+      session.resetting_ = false;
+      session.reset_over_.wake_all();
+    }
+  };
+  while (resetting_) co_await reset_over_.wait();
+  resetting_ = true;
+  const Resetting resetting{*this};
   const Issue issue = [](iscsi_context* context, unsigned lun, void* command, scsi_task*&) {
     return iscsi_task_mgmt_lun_reset_async(context, lun, on_managed, command) == 0;
   };
-  const std::shared_ptr<Command> command = co_await run_once(issue);
-  if (command->status == SCSI_STATUS_GOOD) co_return Result<void>{};
-  co_return fail(connected() ? Errc::io_error : Errc::disconnected);
+  const std::shared_ptr<Command> command = co_await carry_out(issue, Patience::waits);
+  if (command->status != SCSI_STATUS_GOOD) {
+    co_return fail(connected() ? Errc::io_error : Errc::disconnected);
+  }
+  forget_before(command->number);
+  co_return Result<void>{};
 }
 
 }  // namespace scoutfs::iscsi

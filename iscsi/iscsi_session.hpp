@@ -4,7 +4,8 @@
 // its socket, and the library calls back when the target has answered. Many may be in flight.
 //
 // Where the unit is reset, the target aborts what is in flight and answers none of it; the next
-// command is told by a unit attention, and what was issued before it then ends as lost.
+// command is told by a unit attention, and what was issued before it then ends as lost. So that
+// there is a next command, one that waits long is followed by a question of no effect.
 //
 // A session that is lost stays lost: what is in flight fails with disconnected, nothing is sent
 // again, and the library's own reconnecting is off. A login with the same initiator name and
@@ -101,6 +102,10 @@ class IscsiSession {
   // The target has aborted what was issued before this command and will not say so.
   void forget_before(std::uint64_t number);
   Task<std::shared_ptr<Command>> run_once(const Issue& issue);
+  enum class Patience : std::uint8_t { asks, waits };
+  Task<std::shared_ptr<Command>> carry_out(const Issue& issue, Patience patience);
+  // Asks the unit whether it is there.
+  Task<void> probe();
   void on_ready(std::uint32_t events);
   void update_events();
 
@@ -114,6 +119,8 @@ class IscsiSession {
   std::map<std::uint64_t, std::shared_ptr<Command>> in_flight_;  // in the order of issue
   std::uint64_t next_number_ = 1;
   bool servicing_ = false;  // within the library: it must not be closed
+  bool resetting_ = false;  // nothing is issued: it would not be known whether it was aborted
+  WaitQueue reset_over_;
 };
 
 }  // namespace scoutfs::iscsi

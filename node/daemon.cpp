@@ -453,7 +453,7 @@ void make_absolute(std::string& path) {
 
 void make_absolute(MountConfig& config) {
   make_absolute(config.directory);
-  if (!is_nbd_uri(config.device)) make_absolute(config.device);
+  if (!is_uri(config.device)) make_absolute(config.device);
   if (!config.log_file.empty()) make_absolute(config.log_file);
   make_absolute(config.run_directory);
 }

@@ -3,68 +3,144 @@
 #include <fmt/core.h>
 
 #include "engine/lsm/durable_tree.hpp"
+#include "node/iscsi_service.hpp"
+#include "node/nbd_service.hpp"
 #include "node/open_device.hpp"
 
 namespace scoutfs::node {
 
+using iscsi::IscsiDevice;
 using nbd::NbdDevice;
 
-Task<std::optional<nbd::Ticket>> ticket_for(NbdDevice& plain, std::string node) {
-  if (!plain.offer().has_value()) co_return std::nullopt;
-  const Result<format::Superblock> volume = co_await lsm::read_superblock(plain);
-  if (!volume.has_value()) co_return std::nullopt;
-  nbd::Ticket ticket;
-  ticket.identity.fsid = volume->fsid;
-  ticket.identity.node = node.substr(0, nbd::kNodeNameMax);
-  ticket.identity.table = plain.offer()->table;
-  ticket.identity.born = plain.offer()->generation;
-  ticket.secret.assign(volume->secret.data(), volume->secret.size());
-  co_return ticket;
-}
+// A connection that comes back. Its link is the disk's, for the goodbye.
+class Disk::Way final : public BlockDevice {
+ public:
+  Way(Disk& disk, Client& client)
+      : client_(client),
+        lasting_(disk.loop_.scheduler(), disk.loop_.clock(), disk.log_, *client.link,
+                 disk.options_.lasting) {}
+  ~Way() override { client_.closed = true; }
+
+  std::uint64_t block_count() const override { return lasting_.block_count(); }
+  [[clang::coro_wrapper]] Task<Result<void>> read(BlockNo first,
+                                                  std::span<std::byte> out) override {
+    return lasting_.read(first, out);
+  }
+  [[clang::coro_wrapper]] Task<Result<void>> write(BlockNo first,
+                                                   std::span<const std::byte> data,
+                                                   Durability durability) override {
+    return lasting_.write(first, data, durability);
+  }
+  [[clang::coro_wrapper]] Task<Result<void>> flush() override { return lasting_.flush(); }
+  bool connected() const { return lasting_.connected(); }
+
+ private:
+  Client& client_;
+  LastingDevice lasting_;
+};
+
+Disk::Disk(EventLoop& loop, Log& log, Options options)
+    : loop_(loop),
+      log_(log),
+      options_(std::move(options)),
+      host_(loop.scheduler(), host_id()) {}
 
 Task<Result<std::unique_ptr<Disk>>> Disk::open(EventLoop& loop, Log& log, Options options,
                                                std::string& why, Cancellation* cancellation) {
-  std::unique_ptr<Disk> disk(new Disk(loop, log));
-  if (!is_nbd_uri(options.device)) {
-    SCOUTFS_CO_TRY(disk->device_, co_await open_device(options.device, loop, why));
-    co_return disk;
+  std::unique_ptr<Disk> disk(new Disk(loop, log, std::move(options)));
+  SCOUTFS_CO_CHECK(co_await disk->open_mounts(why, cancellation));
+  co_return disk;
+}
+
+Task<Result<void>> Disk::open_mounts(std::string& why, Cancellation* cancellation) {
+  SCOUTFS_CO_CHECK(co_await find_service(why, cancellation));
+  if (service_ == nullptr) co_return Result<void>{};
+  // Its epoch is not known before it has a slot.
+  const Incarnation who{.rid = options_.rid, .epoch = Epoch{}};
+  SCOUTFS_CO_TRY(std::unique_ptr<Way> way,
+                 co_await connect(who, DiskService::Role::mount, why, cancellation));
+  way_ = way.get();
+  device_ = std::move(way);
+  co_return Result<void>{};
+}
+
+// As a guest, until it is known that there is a volume: others' units are left as they are.
+Task<Result<void>> Disk::find_iscsi(std::string& why) {
+  SCOUTFS_CO_TRY(std::unique_ptr<BlockDevice> plain,
+                 co_await open_device(options_.device, loop_, why));
+  const Result<format::Superblock> volume = co_await lsm::read_superblock(*plain);
+  const Result<void> left = co_await static_cast<IscsiDevice&>(*plain).leave();
+  if (!left.has_value()) log_.warn("a key stays registered: {}", to_string(left.error().code));
+  if (volume.has_value()) {
+    service_ = std::make_unique<IscsiService>(loop_, log_, host_, options_.device);
+  } else {
+    device_ = std::move(plain);
+  }
+  co_return Result<void>{};
+}
+
+// Finds the service; or opens the device as it is. Where there is no volume, whoever looks for
+// one will say so.
+Task<Result<void>> Disk::find_service(std::string& why, Cancellation* cancellation) {
+  if (is_iscsi_uri(options_.device)) co_return co_await find_iscsi(why);
+  if (!is_nbd_uri(options_.device)) {
+    SCOUTFS_CO_TRY(device_, co_await open_device(options_.device, loop_, why));
+    co_return Result<void>{};
   }
   const NbdDevice::Patience patience{.cancellation = cancellation};
   NbdDevice::Options as_reader;
   as_reader.access = NbdDevice::Access::read_only;
   SCOUTFS_CO_TRY(std::unique_ptr<NbdDevice> plain,
-                 co_await NbdDevice::open(loop, options.device, as_reader, why, patience));
+                 co_await NbdDevice::open(loop_, options_.device, as_reader, why, patience));
   if (!plain->offer().has_value() && !plain->writable()) {
-    why = fmt::format("cannot use '{}': the export is read-only", options.device);
+    why = fmt::format("cannot use '{}': the export is read-only", options_.device);
     co_return fail(Errc::access_denied);
   }
-  std::optional<nbd::Ticket> ticket = co_await ticket_for(*plain, options.node);
-  if (!ticket.has_value()) {
-    // Where there is no volume, whoever looks for one will say so.
-    disk->device_ = std::move(plain);
-    co_return disk;
+  std::optional<nbd::Ticket> ticket = co_await ticket_for(*plain, options_.node);
+  if (ticket.has_value()) {
+    service_ = std::make_unique<NbdService>(loop_, host_, options_.device, *std::move(ticket));
+  } else {
+    device_ = std::move(plain);
   }
-  disk->who_ = {.rid = options.rid, .epoch = Epoch{}};
-  ticket->identity.who = disk->who_;
-  ticket->identity.role = nbd::Role::mount;
-  NbdDevice::Options as_client;
-  as_client.ticket = *ticket;
-  SCOUTFS_CO_TRY(std::unique_ptr<NbdDevice> link,
-                 co_await NbdDevice::open(loop, options.device, as_client, why, patience));
-  disk->lasting_ = std::make_unique<LastingDevice>(loop.scheduler(), loop.clock(), log, *link,
-                                                   options.lasting);
-  disk->device_ = std::move(link);
-  disk->storage_ = std::make_unique<StorageFencing>(loop, disk->host_, options.device, *ticket);
-  co_return disk;
+  co_return Result<void>{};
+}
+
+Task<Result<std::unique_ptr<Disk::Way>>> Disk::connect(Incarnation who, DiskService::Role role,
+                                                       std::string& why,
+                                                       Cancellation* cancellation) {
+  // Whoever left earlier says so now.
+  std::list<Client> closed;
+  for (auto at = clients_.begin(); at != clients_.end();) {
+    const auto next = std::next(at);
+    if (at->closed) closed.splice(closed.end(), clients_, at);
+    at = next;
+  }
+  for (Client& client : closed) co_await say_goodbye(client);
+  SCOUTFS_CO_TRY(std::unique_ptr<DeviceLink> link,
+                 co_await service_->connect(who, role, why, cancellation));
+  clients_.push_back({.who = who, .link = std::move(link)});
+  co_return std::make_unique<Way>(*this, clients_.back());
+}
+
+Task<Result<std::unique_ptr<BlockDevice>>> Disk::open_as(Incarnation who, std::string& why) {
+  if (service_ == nullptr) co_return co_await open_device(options_.device, loop_, why);
+  SCOUTFS_CO_TRY(std::unique_ptr<Way> way,
+                 co_await connect(who, DiskService::Role::leader, why, nullptr));
+  co_return std::unique_ptr<BlockDevice>(std::move(way));
+}
+
+bool Disk::connected() const {
+  return way_ == nullptr || way_->connected();
 }
 
 Task<void> Disk::leave() {
-  if (storage_ == nullptr) co_return;
-  // An epoch that covers the one the mount has had since.
-  const Incarnation who{who_.rid, Epoch{~std::uint64_t{0}}};
-  const Result<void> left = co_await storage_->leave(who);
+  for (Client& client : clients_) co_await say_goodbye(client);
+}
+
+Task<void> Disk::say_goodbye(Client& client) {
+  const Result<void> left = co_await service_->leave(client.who, *client.link);
   if (left.has_value()) co_return;
-  log_.warn("the disk server did not hear of the unmount: {}", to_string(left.error().code));
+  log_.warn("the disk's server did not hear of the unmount: {}", to_string(left.error().code));
 }
 
 }  // namespace scoutfs::node

@@ -1,23 +1,26 @@
-// Disk: a mount's way to its volume, with the best that the device's server offers.
+// Disk: a process's ways to its volume, with the best that the device's server offers.
 //
-// At a fencing disk server (nbd/plugin) the mount has an identity that can be taken from it,
-// and its connection may break and come back. Anywhere else the device is as it is: nobody who
-// is alive can be fenced, and a lost connection ends the mount.
+// At a server that knows incarnations (DiskService) the mount has an identity that can be taken
+// from it, and its connection may break and come back. So has the leader that runs in the same
+// process, apart from the mount's. Anywhere else the device is as it is: nobody who is alive
+// can be fenced, and a lost connection ends the mount.
 #pragma once
 
+#include <list>
 #include <memory>
 #include <string>
 
 #include "engine/env/lasting_device.hpp"
-#include "nbd/nbd_device.hpp"
-#include "node/storage_fencing.hpp"
+#include "node/disk_service.hpp"
+#include "node/host_fencing.hpp"
+#include "node/loop/event_loop.hpp"
 
 namespace scoutfs::node {
 
 class Disk {
  public:
   struct Options {
-    std::string device;  // an NBD URI, a block device or an image file
+    std::string device;  // an NBD or iSCSI URI, a block device or an image file
     std::string node;    // name of this host, for the server's status
     Rid rid;             // of the mount
     LastingDevice::Options lasting;
@@ -26,28 +29,44 @@ class Disk {
   // Waits for the server. Loop and log must outlive the disk. Errors: as open_device(); fenced.
   static Task<Result<std::unique_ptr<Disk>>> open(EventLoop& loop, Log& log, Options options,
                                                   std::string& why, Cancellation* cancellation);
-
-  BlockDevice& device() { return lasting_ != nullptr ? *lasting_ : *device_; }
-  Fencing& fencing() { return storage_ != nullptr ? static_cast<Fencing&>(*storage_) : host_; }
-  // True unless it is trying to get the connection back.
-  bool connected() const { return lasting_ == nullptr || lasting_->connected(); }
-  // After the last request: tells the server that this incarnation is over. What the server
-  // does not hear of is lost to nobody; it lists the incarnation until it is fenced.
+  // The mount's.
+  BlockDevice& device() { return *device_; }
+  Fencing& fencing() {
+    return service_ != nullptr ? service_->fencing() : static_cast<Fencing&>(host_);
+  }
+  // One more way, of another incarnation: a leader's. Must not outlive the disk. Errors: as
+  // open(); nothing is waited for.
+  Task<Result<std::unique_ptr<BlockDevice>>> open_as(Incarnation who, std::string& why);
+  // True unless it is trying to get the mount's connection back.
+  bool connected() const;
+  // After the last request: tells the server that all incarnations of this process are over.
+  // What it does not hear of is lost to nobody; it lists them until they are fenced.
   Task<void> leave();
 
  private:
-  Disk(EventLoop& loop, Log& log) : log_(log), host_(loop.scheduler(), host_id()) {}
+  class Way;
+  struct Client {
+    Incarnation who;
+    std::unique_ptr<DeviceLink> link;
+    bool closed = false;  // and goodbye has not been said
+  };
 
+  Disk(EventLoop& loop, Log& log, Options options);
+  Task<Result<void>> open_mounts(std::string& why, Cancellation* cancellation);
+  Task<Result<void>> find_service(std::string& why, Cancellation* cancellation);
+  Task<Result<void>> find_iscsi(std::string& why);
+  Task<Result<std::unique_ptr<Way>>> connect(Incarnation who, DiskService::Role role,
+                                             std::string& why, Cancellation* cancellation);
+  Task<void> say_goodbye(Client& client);
+
+  EventLoop& loop_;
   Log& log_;
+  Options options_;
   HostFencing host_;
-  Incarnation who_;
+  std::unique_ptr<DiskService> service_;  // null: the server knows no incarnations
+  std::list<Client> clients_;
   std::unique_ptr<BlockDevice> device_;
-  std::unique_ptr<LastingDevice> lasting_;   // over device_
-  std::unique_ptr<StorageFencing> storage_;  // null: the server cannot fence
+  Way* way_ = nullptr;  // device_, if there is a service
 };
-
-// How to name oneself at the fencing server of `plain`; nullopt: it is none, or there is no
-// volume on its disk. The identity lacks rid and role.
-Task<std::optional<nbd::Ticket>> ticket_for(nbd::NbdDevice& plain, std::string node);
 
 }  // namespace scoutfs::node

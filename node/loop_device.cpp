@@ -27,7 +27,7 @@ UniqueFd open_path(const std::string& path) {
 
 // None: errno says why.
 UniqueFd open_backing(const std::string& volume) {
-  if (!is_nbd_uri(volume)) return open_path(volume);
+  if (!is_uri(volume)) return open_path(volume);
   UniqueFd memory(memfd_create("scoutfs", MFD_CLOEXEC));
   if (memory && ftruncate(memory.get(), kSize) != 0) memory.reset();
   return memory;
@@ -72,7 +72,7 @@ NamedDevice::NamedDevice(const std::string& run_directory, const std::string& na
   namespace files = std::filesystem;
   const files::path path(name);
   const bool leaves = std::ranges::find(path, files::path("..")) != path.end();
-  if (!is_nbd_uri(name) || leaves || !path.has_filename()) return;
+  if (!is_uri(name) || leaves || !path.has_filename()) return;
   std::string directory = run_directory + "/name.XXXXXX";
   if (mkdtemp(directory.data()) == nullptr) return;
   directory_ = std::move(directory);

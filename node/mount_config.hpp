@@ -15,7 +15,7 @@ namespace scoutfs::node {
 enum class SyncDelivery : std::uint8_t { where_possible, always, never };
 
 struct MountConfig {
-  std::string device;     // an NBD URI, a block device or an image file
+  std::string device;     // an NBD or iSCSI URI, a block device or an image file
   std::string directory;  // the mount point
   // For the engine: cluster, listen, slot, caches, intervals. `host` is filled in by the
   // daemon.

@@ -12,11 +12,17 @@ namespace scoutfs::node {
 
 // True for what names a network block device: nbd://, nbds://, nbd+unix://, nbds+unix://, ...
 bool is_nbd_uri(const std::string& name);
+// True for iscsi://...
+bool is_iscsi_uri(const std::string& name);
+// True for a disk that a server has, and not a file or device of this host.
+bool is_uri(const std::string& name);
 
-// An NBD URI, a block device or an image file; its size is rounded down to whole blocks. On
-// failure `why` is a sentence for the operator. Errors: not_found, access_denied (not readable
-// or not writable), invalid (not such a thing, too small), io_error; of a URI's server:
-// disconnected (refused), timed_out (silent for a minute), interrupted (the cancellation).
+// An NBD or iSCSI URI, a block device or an image file; its size is rounded down to whole
+// blocks. At an iSCSI target it is a guest's (iscsi/iscsi_device.hpp). On failure `why` is a
+// sentence for the operator. Errors: not_found, access_denied (not readable or not writable),
+// invalid (not such a thing, too small), io_error; of a URI's server: disconnected (refused),
+// timed_out (silent for a minute), interrupted (the cancellation), fenced (a unit is reserved
+// by others that this program cannot share it with).
 Task<Result<std::unique_ptr<BlockDevice>>> open_device(std::string uri_or_path, EventLoop& loop,
                                                        std::string& why,
                                                        Cancellation* cancellation = nullptr);

@@ -55,7 +55,7 @@ ROOM_INCLUDES = {
     "nbd": ("engine", "sim", "node/loop"),
     "iscsi": ("engine", "node/loop"),
     "node": ("engine", "nbd", "iscsi"),
-    "cli": ("engine", "sim", "nbd", "node"),
+    "cli": ("engine", "sim", "nbd", "iscsi", "node"),
     "fuzz": ("engine", "nbd"),
     "bench": ("engine", "sim", "nbd", "node"),
     "tests": ("engine", "sim", "nbd", "iscsi", "node", "cli", "bench"),

@@ -129,16 +129,21 @@ class Node:
 
 class Cluster:
     def __init__(self, nodes=3, megabytes=1024, mkfs=(), plugin=None, disk_threads=1,
-                 fencing=False):
-        """`plugin`: nbdkit's words for another disk than a file."""
+                 fencing=False, iscsi=None):
+        """`plugin`: nbdkit's words for another disk than a file. `iscsi`: makes a target of
+        (folder, image) that is the disk instead."""
         self.folder = pathlib.Path(tempfile.mkdtemp(prefix="scoutfs-e2e."))
         self.image = self.folder / "disk.img"
         self.megabytes = megabytes
         self.disk = None
         self.nodes = []
         self.device = f"nbd+unix:///?socket={self.folder}/disk.sock"
+        self.target = None
         try:
-            self.start_disk(self.fencing_plugin() if fencing else plugin, disk_threads)
+            if iscsi is None:
+                self.start_disk(self.fencing_plugin() if fencing else plugin, disk_threads)
+            else:
+                self.start_target(iscsi)
             run("scoutfs", "mkfs", *mkfs, self.device)
             self.nodes = [Node(self, number) for number in range(nodes)]
         except BaseException:
@@ -158,6 +163,13 @@ class Cluster:
              *(plugin or ["file", str(self.image)])],
             stdin=subprocess.DEVNULL, start_new_session=True)
         wait_until(socket.exists, "nbdkit to listen")
+
+    def start_target(self, make):
+        with open(self.image, "ab") as image:
+            image.truncate(self.megabytes << 20)
+        self.target = make(self.folder, self.image)
+        self.device = self.target.uri
+        self.target.start()
 
     def start(self):
         for node in self.nodes:
@@ -201,7 +213,8 @@ class Cluster:
                 node.process.kill()
             if is_mounted(node.directory):
                 subprocess.run(["umount", "-l", str(node.directory)], check=False, timeout=TIMEOUT)
-        for process in [node.process for node in self.nodes] + [self.disk]:
+        target = self.target.process if self.target is not None else None
+        for process in [node.process for node in self.nodes] + [self.disk, target]:
             if process is not None:
                 process.kill()
                 process.wait(TIMEOUT)

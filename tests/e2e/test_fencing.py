@@ -2,57 +2,11 @@
 """The disk server that fences, nbdkit with the project's plugin: who is shut out stays out, and
 nobody else notices; restarts of the server are survived."""
 import json
-import os
-import threading
 import time
 
 import cluster
 from cluster import run
-
-
-class Load:
-    """Writes files durably on one node, one after another, until told to stop or refused."""
-
-    def __init__(self, node):
-        self.node, self.durable = node, []
-        self.stopping, self.error = False, None
-        self.longest = 0.0  # seconds, of one file
-        os.mkdir(node / f"load{node.number}")
-        self.thread = threading.Thread(target=self.work)
-        self.thread.start()
-
-    def path(self, number):
-        return f"load{self.node.number}/f{number}"
-
-    @staticmethod
-    def data(number):
-        return f"{number} ".encode() * 2000
-
-    def work(self):
-        number = 0
-        while not self.stopping:
-            begin = time.monotonic()
-            try:
-                with open(self.node / self.path(number), "wb") as file:
-                    file.write(self.data(number))
-                    file.flush()
-                    os.fsync(file.fileno())
-            except OSError as error:
-                self.error = error
-                return
-            self.longest = max(self.longest, time.monotonic() - begin)
-            self.durable.append(number)
-            number += 1
-
-    def stop(self):
-        self.stopping = True
-        self.thread.join(cluster.TIMEOUT)
-        assert not self.thread.is_alive(), "a writer hangs"
-
-    def wait_for(self, more: int):
-        goal = len(self.durable) + more
-        cluster.wait_until(lambda: len(self.durable) >= goal or self.error is not None,
-                           f"{more} more files of node {self.node.number}")
+from load import Load, verify
 
 
 class Fencing(cluster.ClusterTest):
@@ -62,12 +16,6 @@ class Fencing(cluster.ClusterTest):
 
     def fence_list(self):
         return json.loads(run("scoutfs", "fence", "list", "--json", self.cluster.device).out)
-
-    def verify(self, loads, node):
-        for load in loads:
-            self.assertGreater(len(load.durable), 0)
-            for number in load.durable:
-                self.assertEqual((node / load.path(number)).read_bytes(), load.data(number))
 
     def test_the_server_lists_its_clients_and_proves_that_it_fences(self):
         listed = self.fence_list()
@@ -115,8 +63,8 @@ class Fencing(cluster.ClusterTest):
         loads[0].stop()
         self.assertIsNone(loads[0].error)
         victim.start()
-        self.verify(loads, victim)
-        self.verify(loads, survivor)
+        verify(self, loads, victim)
+        verify(self, loads, survivor)
         self.finish()
 
     def test_restarts_of_the_server_under_load_are_survived(self):
@@ -131,7 +79,7 @@ class Fencing(cluster.ClusterTest):
             load.wait_for(10)
             load.stop()
             self.assertIsNone(load.error)
-        self.verify(loads, self.cluster.nodes[1])
+        verify(self, loads, self.cluster.nodes[1])
         print("longest wait for one durable file, server restarts included: "
               f"{max(load.longest for load in loads):.1f} s")
         self.finish()

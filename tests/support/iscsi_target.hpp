@@ -16,12 +16,17 @@ namespace scoutfs::testing {
 
 class IscsiTarget {
  public:
-  explicit IscsiTarget(std::uint64_t size) : image_(directory_.image("image", size)) {
+  // Whether what was written and not flushed may be lost when the target's host dies; the
+  // target says so and flushes each write if not.
+  enum class Cache : std::uint8_t { write_back, write_through };
+
+  explicit IscsiTarget(std::uint64_t size, Cache cache = Cache::write_through)
+      : image_(directory_.image("image", size)), port_(free_port()), cache_(cache) {
     start();
   }
 
+  // Again at the same address.
   void start() {
-    port_ = free_port();
     child_ = std::make_unique<ChildProcess>(
         std::vector<std::string>{"env", ipc(), "tgtd", "--foreground", "--iscsi",
                                  fmt::format("portal=127.0.0.1:{}", port_)});
@@ -33,6 +38,12 @@ class IscsiTarget {
     SCOUTFS_ASSERT(ready);
     const bool unit = admin("--mode logicalunit --op new --tid 1 --lun 1 -b " + image_);
     SCOUTFS_ASSERT(unit);
+    if (cache_ == Cache::write_through) {
+      const bool without_cache = admin(
+          "--mode logicalunit --op update --tid 1 --lun 1 --params mode_page="
+          "8:0:18:0x10:0:0xff:0xff:0:0:0xff:0xff:0xff:0xff:0x80:0x14:0:0:0:0:0:0");
+      SCOUTFS_ASSERT(without_cache);
+    }
     const bool bound = admin("--mode target --op bind --tid 1 -I ALL");
     SCOUTFS_ASSERT(bound);
   }
@@ -66,6 +77,7 @@ class IscsiTarget {
   TemporaryDirectory directory_;
   std::string image_;
   int port_ = 0;
+  Cache cache_;
   std::unique_ptr<ChildProcess> child_;
 };
 

@@ -24,7 +24,7 @@ constexpr int kNopIn = 0x20, kScsiResponse = 0x21, kTaskManagementResponse = 0x2
 
 // Of SPC-4 and SBC-3.
 constexpr int kTestUnitReady = 0x00, kReadCapacity16 = 0x9e, kReserveIn = 0x5e,
-              kReserveOut = 0x5f;
+              kReserveOut = 0x5f, kRead16 = 0x88;
 constexpr int kGood = 0x00, kCheckCondition = 0x02, kConflict = 0x18;
 constexpr int kReadKeys = 0, kReadReservation = 1;
 constexpr int kRegister = 0, kReserve = 1, kPreempt = 4, kPreemptAndAbort = 5;
@@ -125,6 +125,11 @@ std::vector<int> ScriptedTarget::actions() const {
   return actions_;
 }
 
+void ScriptedTarget::swallow_next_read() {
+  const std::lock_guard guard(mutex_);
+  swallows_ = true;
+}
+
 void ScriptedTarget::serve() {
   while (true) {
     const node::UniqueFd socket(::accept4(listener_.get(), nullptr, nullptr, SOCK_CLOEXEC));
@@ -176,11 +181,30 @@ void ScriptedTarget::serve_connection(int socket) {
 }
 
 void ScriptedTarget::answer_command(int socket, const Command& command) {
+  if (swallows_ && command.byte(0) == kRead16) {
+    swallows_ = false;
+    was_reset_ = true;
+    return;
+  }
+  if (was_reset_) {
+    was_reset_ = false;
+    // Fixed format, of 18 bytes: unit attention, a reset occurred.
+    std::string sense(18, '\0');
+    sense[0] = 0x70;
+    sense[2] = 0x06;
+    sense[7] = 10;
+    sense[12] = 0x29;
+    std::string out = command.answer(kScsiResponse, status_number_++, 2 + sense.size());
+    out[3] = static_cast<char>(kCheckCondition);
+    return write_all(socket, out + number(2, sense.size()) + sense);
+  }
   int status = kGood;
   std::string data;
   const int action = command.byte(1) & 0x1f;
   if (command.byte(0) == kReadCapacity16) {
     data = number(8, (16u << 20) / 512 - 1) + number(4, 512) + std::string(20, '\0');
+  } else if (command.byte(0) == kRead16) {
+    data.assign(get(command.header, 20, 4), '\0');
   } else if (command.byte(0) == kReserveIn && action == kReadKeys) {
     data = number(4, 1) + number(4, 8 * keys_.size());
     for (const std::uint64_t key : keys_) data += number(8, key);

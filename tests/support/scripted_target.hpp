@@ -1,6 +1,6 @@
 // A logical unit that does as a test tells it: enough of iSCSI (RFC 7143) and of persistent
 // reservations (SPC-4) to log in, register keys, and preempt in the ways that real targets of a
-// host differ in. It keeps no blocks.
+// host differ in. It keeps no blocks: what is read is zero.
 #pragma once
 
 #include <mutex>
@@ -25,6 +25,9 @@ class ScriptedTarget {
   // Service actions of PERSISTENT RESERVE OUT in order, and 100 for a reset of the unit.
   static constexpr int kReset = 100;
   std::vector<int> actions() const;
+  // The next read is never answered, as if somebody had reset the unit; the command after it
+  // meets the unit attention that says so.
+  void swallow_next_read();
 
  private:
   void serve();
@@ -38,6 +41,8 @@ class ScriptedTarget {
   std::set<std::uint64_t> keys_;
   std::uint64_t holder_ = 0;
   std::vector<int> actions_;
+  bool swallows_ = false;
+  bool was_reset_ = false;
   std::uint32_t status_number_ = 0;
   std::jthread thread_;
 };

@@ -18,12 +18,14 @@ using testing::pattern;
 using testing::put;
 using testing::write_at_once;
 
+using Role = IscsiDevice::Role;
+
 constexpr std::uint64_t kSize = 16u << 20;  // bytes
 
 std::unique_ptr<IscsiDevice> open_or_fail(EventLoop& loop, const std::string& uri,
                                           ReservationKey key) {
   std::string why;
-  auto device = loop.run(IscsiDevice::open(loop, uri, key, why));
+  auto device = loop.run(IscsiDevice::open(loop, uri, key, Role::member, why));
   BOOST_REQUIRE_MESSAGE(device.has_value(), why);
   return std::move(*device);
 }
@@ -169,15 +171,126 @@ BOOST_AUTO_TEST_CASE(a_lost_target_fails_what_is_in_flight_and_what_follows) {
   BOOST_TEST(failed_with(loop.run(device->reconnect()), Errc::disconnected));
 }
 
+BOOST_AUTO_TEST_CASE(what_a_reset_has_swallowed_is_found_out_without_another_command) {
+  testing::ScriptedTarget target;
+  EventLoop loop;
+  const auto device = open_or_fail(loop, target.uri(), 61);
+  target.swallow_next_read();
+  BOOST_TEST(failed_with(loop.run(get(*device, BlockNo{0}, kBlockSize)), Errc::disconnected));
+  BOOST_TEST(device->connected());
+  BOOST_TEST(loop.run(device->reconnect()).has_value());
+  BOOST_TEST(loop.run(get(*device, BlockNo{0}, kBlockSize)).has_value());
+}
+
+BOOST_AUTO_TEST_CASE(who_has_a_claim_comes_back_to_a_target_that_forgot_it) {
+  IscsiTarget target(kSize);
+  EventLoop loop;
+  const auto one = open_or_fail(loop, target.uri(), 71);
+  const auto two = open_or_fail(loop, target.uri(), 72);
+  const auto unclaimed = open_or_fail(loop, target.uri(), 73);
+  for (IscsiDevice* device : {one.get(), two.get()}) {
+    BOOST_TEST(loop.run(device->claim()).value());
+  }
+  BOOST_TEST(!one->capabilities().volatile_cache);
+  const std::string bytes = pattern(1, kBlockSize);
+  BOOST_TEST(loop.run(put(*one, BlockNo{20}, bytes)).has_value());
+  target.stop();
+  BOOST_TEST(failed_with(loop.run(get(*one, BlockNo{20}, kBlockSize)), Errc::disconnected));
+  target.start();
+  for (IscsiDevice* device : {one.get(), two.get()}) {
+    device->drop();
+    BOOST_TEST(loop.run(device->reconnect()).has_value());
+    BOOST_TEST((loop.run(get(*device, BlockNo{20}, kBlockSize)).value() == bytes));
+  }
+  BOOST_TEST((loop.run(one->registered()).value() == std::vector<ReservationKey>{71, 72}));
+  BOOST_TEST(loop.run(one->holder()).value() == 71U);
+  unclaimed->drop();
+  BOOST_TEST(failed_with(loop.run(unclaimed->reconnect()), Errc::fenced));
+}
+
+BOOST_AUTO_TEST_CASE(who_was_fenced_does_not_come_back_to_a_target_that_forgot_it) {
+  IscsiTarget target(kSize);
+  EventLoop loop;
+  const auto leader = open_or_fail(loop, target.uri(), 81);
+  const auto fenced_before = open_or_fail(loop, target.uri(), 82);
+  const auto fenced_after = open_or_fail(loop, target.uri(), 83);
+  for (IscsiDevice* device : {leader.get(), fenced_before.get(), fenced_after.get()}) {
+    BOOST_TEST(loop.run(device->claim()).value());
+  }
+  BOOST_TEST(loop.run(leader->fence(82)).has_value());
+  target.stop();
+  target.start();
+  leader->drop();
+  BOOST_TEST(loop.run(leader->reconnect()).has_value());
+  // It has no key at the moment.
+  BOOST_TEST(loop.run(leader->fence(83)).has_value());
+  for (IscsiDevice* device : {fenced_before.get(), fenced_after.get()}) {
+    device->drop();
+    BOOST_TEST(failed_with(loop.run(device->reconnect()), Errc::fenced));
+    BOOST_TEST(!loop.run(put(*device, BlockNo{20}, pattern(1, kBlockSize))).has_value());
+  }
+  BOOST_TEST((loop.run(leader->registered()).value() == std::vector<ReservationKey>{81}));
+}
+
+BOOST_AUTO_TEST_CASE(answered_writes_that_a_cache_may_have_lost_end_the_device) {
+  IscsiTarget target(kSize, IscsiTarget::Cache::write_back);
+  EventLoop loop;
+  const auto flushed = open_or_fail(loop, target.uri(), 91);
+  const auto unflushed = open_or_fail(loop, target.uri(), 92);
+  std::uint64_t at = 20;
+  for (IscsiDevice* device : {flushed.get(), unflushed.get()}) {
+    BOOST_TEST(loop.run(device->claim()).value());
+    BOOST_TEST(loop.run(put(*device, BlockNo(at++), pattern(1, kBlockSize))).has_value());
+  }
+  BOOST_TEST(loop.run(flushed->flush()).has_value());
+  flushed->drop();
+  unflushed->drop();
+  BOOST_TEST(loop.run(flushed->reconnect()).has_value());
+  BOOST_TEST(failed_with(loop.run(unflushed->reconnect()), Errc::stale));
+}
+
+BOOST_AUTO_TEST_CASE(a_guest_leaves_a_unit_that_nobody_uses_as_it_is) {
+  IscsiTarget target(kSize);
+  EventLoop loop;
+  std::string why;
+  {
+    const auto guest = loop.run(IscsiDevice::open(loop, target.uri(), 95, Role::guest, why));
+    BOOST_REQUIRE_MESSAGE(guest.has_value(), why);
+    BOOST_TEST(loop.run((*guest)->registered()).value().empty());
+    BOOST_TEST(loop.run(get(**guest, BlockNo{0}, kBlockSize)).has_value());
+    BOOST_TEST(loop.run((*guest)->leave()).has_value());
+  }
+  const auto member = open_or_fail(loop, target.uri(), 96);
+  const auto guest = loop.run(IscsiDevice::open(loop, target.uri(), 97, Role::guest, why));
+  BOOST_REQUIRE_MESSAGE(guest.has_value(), why);
+  BOOST_TEST(loop.run(get(**guest, BlockNo{0}, kBlockSize)).has_value());
+  BOOST_TEST(loop.run((*guest)->leave()).has_value());
+  BOOST_TEST((loop.run(member->registered()).value() == std::vector<ReservationKey>{96}));
+}
+
+BOOST_AUTO_TEST_CASE(who_makes_a_volume_takes_the_unit_over) {
+  IscsiTarget target(kSize);
+  EventLoop loop;
+  const auto old = open_or_fail(loop, target.uri(), 101);
+  BOOST_TEST(loop.run(old->claim()).value());
+  const auto maker = open_or_fail(loop, target.uri(), 102);
+  std::string why;
+  BOOST_TEST(loop.run(maker->take_over(why)).has_value(), why);
+  BOOST_TEST((loop.run(maker->registered()).value() == std::vector<ReservationKey>{102}));
+  old->drop();
+  BOOST_TEST(failed_with(loop.run(old->reconnect()), Errc::fenced));
+}
+
 BOOST_AUTO_TEST_CASE(what_cannot_be_opened_says_why) {
   EventLoop loop;
   std::string why;
-  BOOST_TEST(failed_with(loop.run(IscsiDevice::open(loop, "iscsi://127.0.0.1/", 1, why)),
-                         Errc::invalid));
+  BOOST_TEST(
+      failed_with(loop.run(IscsiDevice::open(loop, "iscsi://127.0.0.1/", 1, Role::member, why)),
+                  Errc::invalid));
   BOOST_TEST((why.find("iscsi://HOST") != std::string::npos));
   const std::string nobody = "iscsi://127.0.0.1:1/iqn.2026-11.scoutfs.test:disk/1";
-  BOOST_TEST(
-      failed_with(loop.run(IscsiDevice::open(loop, nobody, 1, why)), Errc::disconnected));
+  BOOST_TEST(failed_with(loop.run(IscsiDevice::open(loop, nobody, 1, Role::member, why)),
+                         Errc::disconnected));
   BOOST_TEST((why.find("cannot log in") != std::string::npos));
 }
 
