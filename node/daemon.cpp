@@ -213,6 +213,7 @@ Result<void> Daemon::start_engine(std::string& why) {
                 .fencing = disk_->fencing(),
                 .log = log_};
   config_.engine.host = host_id();
+  config_.engine.answer_time_ns = KernelCache::kAnswerTime;
   mount_ = std::make_unique<Mount>(env, config_.engine);
   mount_->set_on_failed([this](const std::string& text) {
     log_.error("the mount can go on no longer: {}", text);

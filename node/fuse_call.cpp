@@ -72,9 +72,15 @@ fs::Context FuseCall::context(CacheGrant* grant) {
   return {.uid = uid_, .gid = gid_, .cancellation = &cancellation_, .witness = grant};
 }
 
-fuse_req_t FuseCall::take() {
+FuseCall::Taken FuseCall::take() {
   SCOUTFS_ASSERT(request_ != nullptr);
-  return std::exchange(request_, nullptr);
+  return {mount_.cache(), std::exchange(request_, nullptr)};
+}
+
+bool FuseCall::begin() {
+  if (mount_.cache().begin_answer(KernelCache::Answer::other)) return true;
+  error(EIO);
+  return false;
 }
 
 // What the kernel says to an answer is ignored but where a file would stay open: it says no
@@ -87,12 +93,13 @@ void FuseCall::error(const Error& error) {
   // A call that was ended because the mount ends was not interrupted by anybody.
   const bool ended = mount_.finishing() && error.code == Errc::interrupted;
   const bool stale = found_by_path_ && error.code == Errc::not_found;
+  if (error.code != Errc::interrupted && !begin()) return;
   fuse_reply_err(take(), ended ? EIO : stale ? ESTALE : to_errno(error.code));
 }
 
 void FuseCall::done(const Result<void>& result) {
   if (!result.has_value()) return error(result.error());
-  error(0);
+  if (begin()) error(0);
 }
 
 // The kernel's reference is counted before it can be told about, and not if nobody waited.
@@ -105,49 +112,63 @@ void FuseCall::reply(const fs::Attributes& found, double name_timeout,
 
 void FuseCall::entry(const Result<fs::Attributes>& result, CacheGrant& grant) {
   if (failed_with(result, Errc::not_found) && grant.name_timeout() > 0) {
+    if (!begin()) return;
     fuse_entry_param nothing{};
     nothing.entry_timeout = grant.name_timeout();
     fuse_reply_entry(take(), &nothing);
     return;
   }
   if (!result.has_value()) return error(result.error());
+  if (!begin()) return;
   mount_.cache().looked_up(result->ino);
   reply(*result, grant.name_timeout(), grant.attributes_timeout(*result));
 }
 
 void FuseCall::made(const Result<fs::Attributes>& result, const CacheGrant& grant) {
   if (!result.has_value()) return error(result.error());
+  if (!begin()) return;
   mount_.cache().looked_up(result->ino);
   reply(*result, grant.name_timeout(), 0);
 }
 
 void FuseCall::attributes(const Result<fs::Attributes>& result, CacheGrant& grant) {
   if (!result.has_value()) return error(result.error());
+  if (!begin()) return;
   const struct stat info = to_stat(*result);
   fuse_reply_attr(take(), &info, grant.attributes_timeout(*result));
 }
 
 void FuseCall::changed(const Result<fs::Attributes>& result) {
   if (!result.has_value()) return error(result.error());
+  if (!begin()) return;
   const struct stat info = to_stat(*result);
   fuse_reply_attr(take(), &info, 0);
 }
 
 void FuseCall::bytes(std::string_view bytes) {
+  if (!begin()) return;
   fuse_reply_buf(take(), bytes.data(), bytes.size());
+}
+
+bool FuseCall::pages(std::string_view bytes) {
+  if (!mount_.cache().begin_answer(KernelCache::Answer::pages)) return false;
+  fuse_reply_buf(take(), bytes.data(), bytes.size());
+  return true;
 }
 
 void FuseCall::text(const Result<std::string>& result) {
   if (!result.has_value()) return error(result.error());
+  if (!begin()) return;
   fuse_reply_readlink(take(), result->c_str());
 }
 
 bool FuseCall::opened(const fuse_file_info& info) {
-  return fuse_reply_open(take(), &info) == 0;
+  return begin() && fuse_reply_open(take(), &info) == 0;
 }
 
 bool FuseCall::created(const fs::Attributes& found, const CacheGrant& grant,
                        const fuse_file_info& info) {
+  if (!begin()) return false;
   const fuse_entry_param entry = to_entry(found, grant.name_timeout(), 0);
   mount_.cache().looked_up(found.ino);
   const bool taken = fuse_reply_create(take(), &entry, &info) == 0;
@@ -156,22 +177,27 @@ bool FuseCall::created(const fs::Attributes& found, const CacheGrant& grant,
 }
 
 void FuseCall::written(std::size_t size) {
+  if (!begin()) return;
   fuse_reply_write(take(), size);
 }
 
 void FuseCall::space(const struct statvfs& info) {
+  if (!begin()) return;
   fuse_reply_statfs(take(), &info);
 }
 
 void FuseCall::xattr_size(std::size_t size) {
+  if (!begin()) return;
   fuse_reply_xattr(take(), size);
 }
 
 void FuseCall::position(std::uint64_t offset) {
+  if (!begin()) return;
   fuse_reply_lseek(take(), static_cast<off_t>(offset));
 }
 
 void FuseCall::ioctl(const void* answer, std::size_t size) {
+  if (!begin()) return;
   fuse_reply_ioctl(take(), 0, answer, size);
 }
 

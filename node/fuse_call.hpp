@@ -33,7 +33,8 @@ class FuseCall : public ListHook<FuseCallTag> {
   fs::FileSystem& filesystem() { return mount_.filesystem(); }
   FuseMount& mount() { return mount_; }
 
-  // Each answers; the call is over. 0 is success.
+  // Each answers; the call is over. 0 is success. An answer that the lease no longer covers
+  // becomes EIO: the node stood still between the operation's end and here.
   void error(int number);
   void error(const Error& error);
   void done(const Result<void>& result);
@@ -45,6 +46,9 @@ class FuseCall : public ListHook<FuseCallTag> {
   void attributes(const Result<fs::Attributes>& result, CacheGrant& grant);
   void changed(const Result<fs::Attributes>& result);
   void bytes(std::string_view bytes);
+  // False: the kernel might keep them for longer than the lease lasts; they are to be read
+  // again, and the call goes on.
+  [[nodiscard]] bool pages(std::string_view bytes);
   void text(const Result<std::string>& result);  // of a symlink
   // False: nobody waits for the file any more; the caller closes it.
   [[nodiscard]] bool opened(const fuse_file_info& info);
@@ -60,7 +64,22 @@ class FuseCall : public ListHook<FuseCallTag> {
   fuse_req_t request() const { return request_; }
 
  private:
-  fuse_req_t take();
+  // The request in the expression that answers it; then the answer is given.
+  class Taken {
+   public:
+    Taken(KernelCache& cache, fuse_req_t request) : cache_(cache), request_(request) {}
+    Taken(const Taken&) = delete;
+    Taken& operator=(const Taken&) = delete;
+    ~Taken() { cache_.end_answer(); }
+    operator fuse_req_t() const { return request_; }
+
+   private:
+    KernelCache& cache_;
+    fuse_req_t request_;
+  };
+  Taken take();
+  // False: it was too late for the answer, and it became EIO. Otherwise take() follows.
+  bool begin();
   void reply(const fs::Attributes& found, double name_timeout, double attributes_timeout);
 
   FuseMount& mount_;

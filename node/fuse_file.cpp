@@ -73,17 +73,22 @@ Task<void> create_file(FuseMount* mount, fuse_req_t request, Ino dir, std::strin
 Task<void> read_file(FuseMount* mount, fuse_req_t request, Ino ino, std::size_t size,
                      std::uint64_t offset, CacheGrant::Pages pages) {
   FuseCall call(*mount, request);
-  CacheGrant grant(mount->cache());
-  grant.about_pages(ino, offset, size, pages);
-  fs::Context context = call.context(&grant);
-  // Past the cache, too: a private mapping reads its pages through whatever file it was made
-  // of.
-  context.caller = client::Caller::page_reader;
   const auto buffer = std::make_unique_for_overwrite<std::byte[]>(size);
   const std::span<std::byte> out(buffer.get(), size);
-  const auto got = co_await mount->filesystem().read(context, ino, offset, out);
-  if (!got.has_value()) co_return call.error(got.error());
-  call.bytes(std::string_view(reinterpret_cast<const char*>(buffer.get()), *got));
+  while (true) {
+    CacheGrant grant(mount->cache());
+    grant.about_pages(ino, offset, size, pages);
+    fs::Context context = call.context(&grant);
+    // Past the cache, too: a private mapping reads its pages through whatever file it was made
+    // of.
+    context.caller = client::Caller::page_reader;
+    const Result<void> may = co_await mount->cache().wait_to_read(context.cancellation);
+    if (!may.has_value()) co_return call.error(may.error());
+    const auto got = co_await mount->filesystem().read(context, ino, offset, out);
+    if (!got.has_value()) co_return call.error(got.error());
+    const std::string_view bytes(reinterpret_cast<const char*>(buffer.get()), *got);
+    if (call.pages(bytes)) co_return;
+  }
 }
 
 // A write by somebody who may not keep them takes the set-id bits of the file away first.

@@ -64,10 +64,8 @@ std::string escaped(const std::string& path) {
   return out;
 }
 
-// The kernel reads ahead through its cache 128 KiB at a time, a request each. It is not told in
-// the session but by a file of the mount's device number, which is not asked of the mount
-// itself.
-void read_ahead_more(const std::string& directory, OnDevice on_device) {
+// The number of the mount's device, "MAJOR:MINOR"; the mount itself is not asked.
+std::string device_number(const std::string& directory) {
   std::ifstream mounts("/proc/self/mountinfo");
   std::string line, device;
   while (std::getline(mounts, line)) {
@@ -76,6 +74,20 @@ void read_ahead_more(const std::string& directory, OnDevice on_device) {
     fields >> id >> parent >> number >> root >> place;
     if (place == escaped(directory)) device = number;
   }
+  return device;
+}
+
+// The number of the connection in fusectl, which is the device's as one.
+std::uint64_t connection_number(const std::string& device) {
+  constexpr unsigned kMinorBits = 20;  // inside the kernel
+  unsigned long long major = 0, minor = 0;
+  if (std::sscanf(device.c_str(), "%llu:%llu", &major, &minor) != 2) return 0;
+  return (major << kMinorBits) | minor;
+}
+
+// The kernel reads ahead through its cache 128 KiB at a time, a request each. It is not told in
+// the session but by a file of the mount's device number.
+void read_ahead_more(std::string device, OnDevice on_device) {
   if (on_device == OnDevice::yes) device += "-fuseblk";
   // Where there is no such file, reading goes on as it is.
   std::ofstream(fmt::format("/sys/class/bdi/{}/read_ahead_kb", device)) << kReadAheadKib;
@@ -237,8 +249,18 @@ Result<void> FuseMount::start(std::string& why) {
   SCOUTFS_CHECK(open_wanted_session(why));
   const int fd = fuse_session_fd(session_.get());
   SCOUTFS_CHECK(cache_.open(fd, options_.cache, why));
+  const std::string device = device_number(options_.directory);
   if (cache_.keeps_pages())
-    read_ahead_more(options_.directory, delivers_sync_ ? OnDevice::yes : OnDevice::no);
+    read_ahead_more(device, delivers_sync_ ? OnDevice::yes : OnDevice::no);
+  const LeaseWatchdog::Session session{.fd = fd,
+                                       .directory = options_.directory,
+                                       .connection = connection_number(device),
+                                       .run_directory = options_.run_directory};
+  SCOUTFS_TRY(auto watchdog, LeaseWatchdog::start(session, why));
+  if (!watchdog->can_abort()) {
+    log_.warn("fusectl cannot be used: if this process stands still, it is killed");
+  }
+  cache_.guard(std::move(watchdog));
   // A request may be taken back between the poll and the read.
   fcntl(fd, F_SETFL, fcntl(fd, F_GETFL) | O_NONBLOCK);
   watch_ = loop_.watch(fd, EPOLLIN, [this](std::uint32_t) { receive(); });
@@ -357,6 +379,8 @@ Task<void> FuseMount::finish() {
   co_await scope_.drain();
   while (!open_.empty()) closed(Ino{open_.begin()->first});
   close_session();
+  // Before this node's locks are given up: somebody may still be in a mount that was detached.
+  cache_.unguard();
 }
 
 }  // namespace scoutfs::node

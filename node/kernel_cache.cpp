@@ -10,10 +10,18 @@ namespace scoutfs::node {
 
 namespace {
 
-// The most the kernel is ever told to keep an answer, seconds. Everything is dropped by
-// notification; this bounds what a notification that never came could cost, and is the place
-// where a lease's remaining time would come in.
-constexpr double kTimeoutMax = 3600;
+// How much later than it was told the kernel may take a name or an attribute for valid: it
+// counts in ticks (10 ms where they are long) and rounds up, from when it has read the answer.
+constexpr TimeNs kKernelLate = 40 * kMillisecond;
+
+// Pages are let go so long before the lease's end, if there is no next one, but no more than a
+// part of what is left of a lease when it has come.
+constexpr TimeNs kLetGoEarly = 300 * kMillisecond;
+constexpr TimeNs kEarlyPart = 4;
+
+// Reads that were answered just before hold a drop up until they are sorted out.
+constexpr int kLetGoAttempts = 3;
+constexpr TimeNs kLetGoPatience = 10 * kMillisecond;
 
 // A revoke that takes longer lets page readers in, again and again.
 constexpr TimeNs kStuck = kMillisecond;
@@ -58,7 +66,11 @@ Result<CacheMode> choose_cache_mode(std::optional<CacheMode> wanted, bool can_vo
 }
 
 KernelCache::KernelCache(EventLoop& loop, TimeNs settle_ns)
-    : loop_(loop), settle_ns_(settle_ns), scope_(loop.scheduler()) {}
+    : loop_(loop),
+      settle_ns_(settle_ns),
+      renewed_(loop.scheduler()),
+      following_(loop.scheduler()),
+      scope_(loop.scheduler()) {}
 
 KernelCache::~KernelCache() = default;
 
@@ -73,7 +85,14 @@ Result<void> KernelCache::open(int fd, std::optional<CacheMode> wanted, std::str
   return {};
 }
 
+void KernelCache::guard(std::unique_ptr<LeaseWatchdog> watchdog) {
+  watchdog_ = std::move(watchdog);
+  if (lease_end_ns_ != 0) on_lease(lease_end_ns_);
+  if (keeps_pages()) scope_.spawn(follow_lease());
+}
+
 void KernelCache::give_up() {
+  renewed_.wake_all();
   if (!granting()) return;
   closed_ = true;
   if (mode_ == CacheMode::full) notify_new_epoch(fd_);
@@ -82,6 +101,8 @@ void KernelCache::give_up() {
 
 Task<void> KernelCache::close() {
   closed_ = ended_ = true;
+  renewed_.wake_all();
+  following_.request();
   if (notifier_ == nullptr) co_return;
   co_await scope_.drain();
   co_await notifier_->wait_idle();
@@ -164,6 +185,9 @@ bool KernelCache::grant_attributes(Ino ino, bool directory) {
 void KernelCache::grant_pages(Ino ino, ByteRange pages) {
   if (!granting()) return;
   Inode& inode = inodes_[ino];
+  if (watchdog_ != nullptr && !inode.place.has_value()) {
+    inode.place = watchdog_->add_pages_of(ino);
+  }
   inode.pages.add(pages);
   inode.pages_at = ++grants_;
 }
@@ -176,7 +200,9 @@ void KernelCache::forgotten(Ino ino, std::uint64_t count) {
   const auto found = inodes_.find(ino);
   if (found == inodes_.end()) return;
   found->second.lookups -= std::min(found->second.lookups, count);
-  if (found->second.lookups == 0) inodes_.erase(found);
+  if (found->second.lookups > 0) return;
+  if (found->second.place.has_value()) watchdog_->remove(*found->second.place);
+  inodes_.erase(found);
 }
 
 // ---- How it is dropped ----
@@ -242,6 +268,82 @@ Task<void> KernelCache::drop_all(std::vector<CacheDrop> drops) {
     co_await job->done.wait();
     drops = still_due(job->drops);
   }
+}
+
+// ---- The lease ----
+
+void KernelCache::on_lease(TimeNs end_ns) {
+  const TimeNs now = loop_.clock().now_ns();
+  if (end_ns <= now) return;
+  const TimeNs part_ns = (end_ns - now) / kEarlyPart;
+  lease_end_ns_ = end_ns;
+  let_go_ns_ = end_ns - std::min(kLetGoEarly, part_ns);
+  if (watchdog_ != nullptr) {
+    watchdog_->renewed(end_ns - std::min(LeaseWatchdog::kEarly, part_ns / 2), end_ns);
+  }
+  renewed_.wake_all();
+}
+
+double KernelCache::timeout() const {
+  const TimeNs until_ns = loop_.clock().now_ns() + kKernelLate;
+  if (until_ns >= lease_end_ns_) return 0;
+  return static_cast<double>(lease_end_ns_ - until_ns) / static_cast<double>(kSecond);
+}
+
+Task<Result<void>> KernelCache::wait_to_read(Cancellation* cancellation) {
+  while (granting() && loop_.clock().now_ns() >= let_go_ns_) {
+    const Wake wake = co_await renewed_.wait(cancellation);
+    if (wake == Wake::cancelled) co_return fail(Errc::interrupted);
+  }
+  co_return Result<void>{};
+}
+
+bool KernelCache::begin_answer(Answer answer) {
+  const bool pages = answer == Answer::pages && granting();
+  return watchdog_ == nullptr || watchdog_->begin_answer(pages ? let_go_ns_ : lease_end_ns_);
+}
+
+void KernelCache::end_answer() {
+  if (watchdog_ != nullptr) watchdog_->end_answer();
+}
+
+Task<void> KernelCache::follow_lease() {
+  TimeNs let_go_of_ns = 0;  // the end of the lease that ran out last
+  while (!closed_) {
+    const TimeNs now = loop_.clock().now_ns();
+    if (now < let_go_ns_) {
+      co_await Sleep(loop_.scheduler(), let_go_ns_ - now, &following_);
+    } else if (let_go_of_ns != lease_end_ns_) {
+      let_go_of_ns = lease_end_ns_;
+      co_await let_go();
+    } else {
+      co_await renewed_.wait(&following_);
+    }
+  }
+}
+
+// The record stays as it is: what is dropped once too often does no harm.
+Task<void> KernelCache::let_go() {
+  const TimeNs end_ns = lease_end_ns_;
+  ++counts_.lapses;
+  ++epoch_;
+  notify_new_epoch(fd_);
+  for (int attempt = 0; attempt < kLetGoAttempts; ++attempt) {
+    std::vector<CacheDrop> drops;
+    for (const auto& [ino, inode] : inodes_) {
+      for (const ByteRange& range : without_reads(ino, inode.pages).ranges()) {
+        drops.push_back({ino, range});
+      }
+    }
+    const auto job = submit(CacheNotifier::Lane::revoke, std::move(drops));
+    // A page that stays locked belongs to a read that waits for the next lease and is known as
+    // such by the next attempt.
+    const bool last = attempt + 1 == kLetGoAttempts;
+    const TimeNs until_ns = last ? kForever : loop_.clock().now_ns() + kLetGoPatience;
+    const bool done = co_await job->done.wait_until(until_ns);
+    if (done) break;
+  }
+  if (watchdog_ != nullptr && lease_end_ns_ == end_ns) watchdog_->let_go();
 }
 
 // ---- Changes of this node ----
@@ -333,14 +435,14 @@ void CacheGrant::serialized(TxnNo) {
 }
 
 double CacheGrant::name_timeout() const {
-  return keeps_name_ ? kTimeoutMax : 0;
+  return keeps_name_ ? cache_.timeout() : 0;
 }
 
 double CacheGrant::attributes_timeout(const fs::Attributes& attributes) {
   // They may be recorded only while the lock under which they were read is still held.
   if (revokes_ != cache_.revokes_) return 0;
   const bool kept = cache_.grant_attributes(attributes.ino, attributes.inode.is_directory());
-  return kept ? kTimeoutMax : 0;
+  return kept ? cache_.timeout() : 0;
 }
 
 }  // namespace scoutfs::node

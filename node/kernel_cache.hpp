@@ -34,6 +34,11 @@
 // A lock that goes to and fro is not worth the trouble: where it was held for less than
 // `settle`, no attributes and names are kept for a while.
 //
+// The lease. What is held may be given to others when this node's lease is over, so nothing is
+// kept past it: names and attributes by their timeouts, pages by being dropped a while before,
+// unless the next lease comes in time; from then until it comes no page is read. A daemon that
+// stands still cannot do that: LeaseWatchdog does it then.
+//
 // Changes made on this node: the kernel follows what it asked for itself, except where another
 // answer about the same inode is under way, or where the engine changes something on its own
 // (access times). on_inode_changed() closes that gap, and pages_changed() does for contents.
@@ -53,6 +58,7 @@
 #include "engine/client/store.hpp"
 #include "engine/fs/filesystem.hpp"
 #include "node/cache_notifier.hpp"
+#include "node/lease_watchdog.hpp"
 
 namespace scoutfs::node {
 
@@ -71,11 +77,14 @@ struct CacheCounts {
   std::uint64_t drops = 0;         // notifications about inodes
   std::uint64_t repeats = 0;       // of them repeated, because the inode was not there yet
   std::uint64_t late_readers = 0;  // reads let in while their lock was being given up
+  std::uint64_t lapses = 0;        // times everything was dropped because the lease ran out
 };
 
 class KernelCache final : public client::RevokeListener {
  public:
   static constexpr TimeNs kSettleDefault = 10 * kMillisecond;
+  // For the engine: what an answer may take from the end of its operation to the kernel.
+  static constexpr TimeNs kAnswerTime = 20 * kMillisecond;
 
   KernelCache(EventLoop& loop, TimeNs settle_ns);
   // Requires: close() has completed, or open() was never called.
@@ -87,6 +96,11 @@ class KernelCache final : public client::RevokeListener {
   // Begins, with the descriptor of a session that has just been mounted and stays open until
   // close(). Errors: those of choose_cache_mode().
   Result<void> open(int fd, std::optional<CacheMode> wanted, std::string& why);
+  // From here on the lease is kept by `watchdog` as well, in every mode.
+  void guard(std::unique_ptr<LeaseWatchdog> watchdog);
+  // The connection is over; no call of the mount is answered any more. Requires: close() has
+  // completed.
+  void unguard() { watchdog_ = nullptr; }
   // Nothing more may be kept, and everything is dropped, without waiting for it: the node has
   // lost its right to the locks.
   void give_up();
@@ -103,6 +117,16 @@ class KernelCache final : public client::RevokeListener {
   // RevokeListener.
   Task<void> on_revoke(lock::LockId id, lock::Mode keep) override;
   void on_inode_changed(Ino ino) override;
+  void on_lease(TimeNs end_ns) override;
+
+  // Before pages are read: returns when what is read may stay cached for a while, or no lease
+  // will come. Errors: interrupted.
+  Task<Result<void>> wait_to_read(Cancellation* cancellation);
+  // Each answer is given between these. False: the lease is over, this must not be answered.
+  // An answer with pages is given only as long as they may stay cached.
+  enum class Answer : std::uint8_t { pages, other };
+  bool begin_answer(Answer answer);
+  void end_answer();
 
   // Contents of a file were changed through this mount: returns when no page is left that was
   // read before. Call before the change is answered.
@@ -124,6 +148,7 @@ class KernelCache final : public client::RevokeListener {
     std::uint64_t attributes_at = 0;  // when that was last allowed; counts grants
     ByteRanges pages;                 // that may be kept
     std::uint64_t pages_at = 0;
+    std::optional<std::uint32_t> place;  // at the watchdog
   };
   // Of an inode group, which is what a lock covers.
   struct Group {
@@ -150,6 +175,10 @@ class KernelCache final : public client::RevokeListener {
   std::shared_ptr<CacheNotifier::Job> submit(CacheNotifier::Lane lane,
                                              std::vector<CacheDrop> drops);
   Task<void> drop_all(std::vector<CacheDrop> drops);
+  // How long from now an answer may be kept, seconds.
+  double timeout() const;
+  Task<void> follow_lease();
+  Task<void> let_go();
   Task<void> drop_attributes(std::set<Ino> inos);
   Task<void> drop_changed();
 
@@ -161,6 +190,11 @@ class KernelCache final : public client::RevokeListener {
   std::unique_ptr<CacheNotifier> notifier_;
   bool closed_ = false;  // nothing more may be kept
   bool ended_ = false;   // and nothing more is dropped
+  std::unique_ptr<LeaseWatchdog> watchdog_;
+  TimeNs lease_end_ns_ = 0;
+  TimeNs let_go_ns_ = 0;  // no page may stay cached from here on
+  WaitQueue renewed_;
+  Cancellation following_;  // follow_lease() is to end
   std::uint64_t epoch_ = 1;
   std::uint64_t grants_ = 0;
   std::uint64_t revokes_ = 0;  // begun

@@ -57,6 +57,8 @@ class Metrics::Collector : public prometheus::Collectable {
             "Of them told again, because the inode was not there yet", cache.repeats);
     counter("scoutfs_kernel_cache_late_readers_total",
             "Reads let in while their lock was being given up", cache.late_readers);
+    counter("scoutfs_kernel_cache_lapses_total",
+            "Times everything was dropped because the lease ran out", cache.lapses);
     if (status.leader) {
       gauge("scoutfs_members", "Mounts that the leader knows", status.members.size());
       gauge("scoutfs_segments", "Segments of the main tree", status.segments);

@@ -60,7 +60,8 @@ nlohmann::json to_json(const CacheCounts& counts) {
   return {{"epochs", counts.epochs},
           {"drops", counts.drops},
           {"repeats", counts.repeats},
-          {"late_readers", counts.late_readers}};
+          {"late_readers", counts.late_readers},
+          {"lapses", counts.lapses}};
 }
 
 }  // namespace scoutfs::node

@@ -6,10 +6,11 @@
 
 namespace scoutfs::client {
 
-Lease::Lease(Env env, LeaderSession& session, TimeNs interval_ns)
+Lease::Lease(Env env, LeaderSession& session, TimeNs interval_ns, TimeNs answer_time_ns)
     : env_(env),
       session_(session),
       interval_ns_(interval_ns),
+      answer_time_ns_(answer_time_ns),
       renewed_(env.scheduler),
       cancellation_(env.scheduler),
       scope_(env.scheduler) {}
@@ -25,6 +26,7 @@ Task<void> Lease::renew() {
     if (answer->duration_ns > kDriftBoundPpm) {
       const TimeNs duration_ns = std::min(answer->duration_ns, kLeaseMax);
       end_ns_ = std::max(end_ns_, sent_ns + counted_short(duration_ns));
+      if (on_renewed_ && !failed_.has_value()) on_renewed_(end_ns_);
       if (valid()) renewed_.wake_all();
     }
     // One that came too late to be of use is asked for again at once.

@@ -10,7 +10,9 @@
 // than the leader counts it (engine/env/drift.hpp).
 #pragma once
 
+#include <functional>
 #include <optional>
+#include <utility>
 
 #include "engine/async/scope.hpp"
 #include "engine/async/sync.hpp"
@@ -21,15 +23,22 @@ namespace scoutfs::client {
 
 class Lease {
  public:
-  // Asks anew `interval_ns` after it last asked.
-  Lease(Env env, LeaderSession& session, TimeNs interval_ns);
+  // Asks anew `interval_ns` after it last asked. It counts as over `answer_time_ns` before its
+  // end: what an answer may take from valid() to whoever asked.
+  Lease(Env env, LeaderSession& session, TimeNs interval_ns, TimeNs answer_time_ns);
 
   void start() { scope_.spawn(renew()); }
+  // Called with the end of each lease, when the answer that gave it has come.
+  void set_on_renewed(std::function<void(TimeNs end_ns)> callback) {
+    on_renewed_ = std::move(callback);
+  }
   Task<void> stop();
   // It is over for good; who waits for it ends with `code`.
   void fail(Errc code);
 
-  bool valid() const { return !failed_.has_value() && env_.clock.now_ns() < end_ns_; }
+  bool valid() const {
+    return !failed_.has_value() && env_.clock.now_ns() + answer_time_ns_ < end_ns_;
+  }
   // Returns when it is valid. Errors: that of the failure (fenced, stopping, io_error, ...).
   Task<Result<void>> wait();
   bool waited_for() const { return !renewed_.empty(); }
@@ -40,6 +49,8 @@ class Lease {
   Env env_;
   LeaderSession& session_;
   TimeNs interval_ns_;
+  TimeNs answer_time_ns_;
+  std::function<void(TimeNs)> on_renewed_;
   TimeNs end_ns_ = 0;
   bool stopping_ = false;
   std::optional<Errc> failed_;

@@ -189,7 +189,7 @@ class Store {
   virtual Task<Result<Space>> space() = 0;
 };
 
-// What must be dropped before a lock is given up: the kernel's caches.
+// What must be dropped before a lock is given up or the lease is over: the kernel's caches.
 class RevokeListener {
  public:
   virtual ~RevokeListener() = default;
@@ -201,6 +201,8 @@ class RevokeListener {
   // The open transaction changes attributes of the inode. Called from inside the change: it
   // must not call back.
   virtual void on_inode_changed(Ino ino) = 0;
+  // The lease was renewed: what is held stays so until then, by this node's clock.
+  virtual void on_lease(TimeNs /*end_ns*/) {}
 };
 
 }  // namespace scoutfs::client

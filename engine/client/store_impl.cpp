@@ -62,7 +62,7 @@ StoreImpl::StoreImpl(Env env, LeaderSession::Identity identity, LeaderFinder& fi
       segments_(segments),
       fsid_(identity.fsid),
       session_(env, identity, finder, *this),
-      lease_(env, session_, options.lease_interval_ns),
+      lease_(env, session_, options.lease_interval_ns, options.answer_time_ns),
       transactions_(env, session_, options.transactions,
                     {.on_recorded =
                          [this](TransactionState& txn, const session::CommitAnswer& answer) {
@@ -80,6 +80,12 @@ StoreImpl::StoreImpl(Env env, LeaderSession::Identity identity, LeaderFinder& fi
       jobs_(env.scheduler) {}
 
 StoreImpl::~StoreImpl() = default;
+
+void StoreImpl::set_revoke_listener(RevokeListener* listener) {
+  locks_.set_listener(listener);
+  if (listener == nullptr) return lease_.set_on_renewed({});
+  lease_.set_on_renewed([listener](TimeNs end_ns) { listener->on_lease(end_ns); });
+}
 
 Task<bool> StoreImpl::commit_for_lock(TxnNo txn) {
   const Result<void> recorded = co_await transactions_.commit_up_to(txn);

@@ -21,6 +21,7 @@ struct StoreOptions {
   std::uint64_t item_cache_bytes = 0;
   std::size_t locks_max = 0;
   TimeNs lease_interval_ns = 0;  // how often a lease is asked for
+  TimeNs answer_time_ns = 0;     // see Lease
 };
 
 class StoreImpl final : public Store, private SessionOwner, private LockOwner {
@@ -33,7 +34,7 @@ class StoreImpl final : public Store, private SessionOwner, private LockOwner {
   void set_on_failed(std::function<void(Errc, std::string)> on_failed) {
     on_failed_ = std::move(on_failed);
   }
-  void set_revoke_listener(RevokeListener* listener) { locks_.set_listener(listener); }
+  void set_revoke_listener(RevokeListener* listener);
   std::size_t admit_page_readers(lock::LockId id) { return locks_.admit_page_readers(id); }
   void start();
   // Commits everything, says farewell, stops. Errors: what the commit failed with.

@@ -137,7 +137,8 @@ void Mount::Impl::start_store(std::uint16_t slot, Address address) {
                                               .fsid = superblock_.fsid},
                              .item_cache_bytes = options_.item_cache_bytes,
                              .locks_max = options_.locks_max,
-                             .lease_interval_ns = options_.heartbeat_ns};
+                             .lease_interval_ns = options_.heartbeat_ns,
+                             .answer_time_ns = options_.answer_time_ns};
   store_ = std::make_unique<client::StoreImpl>(env_, identity, *this, *segments_, store);
   store_->set_revoke_listener(listener_);
   store_->set_on_failed([this](Errc code, std::string why) { fail(code, std::move(why)); });

@@ -62,6 +62,9 @@ struct MountOptions {
   TimeNs fence_after_ns = kSecond;
   TimeNs fence_idle_after_ns = 30 * kSecond;
   TimeNs recovery_grace_ns = 5 * kSecond;
+  // From an operation's end until whoever asked has the answer; the lease is checked so much
+  // earlier. For callers that look again when they answer.
+  TimeNs answer_time_ns = 0;
   OnFence on_fence = OnFence::eio;  // freeze and eio; exit is the caller's, see set_on_failed()
 };
 
