@@ -24,11 +24,15 @@ struct Options {
 };
 
 std::string level_of(const FencedDevice& disk) {
-  return std::string(to_string(disk.level()));
+  return std::string(to_string(disk.level));
 }
 
 std::string explain_level(const FencedDevice& disk) {
   if (disk.service != nullptr) return "storage: the disk's server shuts a client out";
+  if (disk.level == FenceLevel::storage) {
+    return "storage: reservations of the device shut a host out; the kernel tells nothing of "
+           "them and lets nobody try, ask the device's own tools";
+  }
   return "host: only the death of processes of a mount's own host is known; a silent node of "
          "another host cannot be fenced. Serve the disk with nbdkit-scoutfs-plugin.so, or as "
          "iSCSI with persistent reservations";
@@ -153,7 +157,7 @@ int fence_now(const Options& options) {
   if (!find_fence_service(options.target, loop, disk, why)) return failed("fence now", why);
   if (disk.service == nullptr) {
     return failed("fence now",
-                  fmt::format("the disk's server cannot fence: level {}", explain_level(disk)));
+                  fmt::format("nobody can be asked to fence: level {}", explain_level(disk)));
   }
   if (!disk.service->fence(Rid{rid}, why)) return failed("fence now", why);
   if (options.json) {

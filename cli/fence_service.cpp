@@ -12,6 +12,7 @@
 #include "engine/lsm/durable_tree.hpp"
 #include "iscsi/iscsi_device.hpp"
 #include "nbd/control_client.hpp"
+#include "node/block_reservation.hpp"
 #include "node/nbd_service.hpp"
 #include "node/open_device.hpp"
 
@@ -186,6 +187,7 @@ bool find_nbd(node::EventLoop& loop, FencedDevice& found, std::string& why) {
   const auto ticket = loop.run(node::ticket_for(**plain, "scoutfs-fence"));
   if (ticket.has_value()) {
     found.service = std::make_unique<NbdFences>(loop, found.device, *ticket);
+    found.level = FenceLevel::storage;
     return true;
   }
   if (!(*plain)->offer().has_value()) return true;
@@ -203,6 +205,7 @@ bool find_iscsi(node::EventLoop& loop, FencedDevice& found, std::string& why) {
     return false;
   }
   found.service = std::make_unique<IscsiFences>(loop, found.device);
+  found.level = FenceLevel::storage;
   return true;
 }
 
@@ -217,6 +220,7 @@ bool find_fence_service(const std::string& target, node::EventLoop& loop, Fenced
   }
   if (node::is_nbd_uri(found.device)) return find_nbd(loop, found, why);
   if (node::is_iscsi_uri(found.device)) return find_iscsi(loop, found, why);
+  if (node::BlockReservation::can_fence(found.device)) found.level = FenceLevel::storage;
   return true;
 }
 

@@ -29,11 +29,10 @@ class FenceService {
 // A volume's device, and who fences at it.
 struct FencedDevice {
   std::string device;
-  std::unique_ptr<FenceService> service;  // nullptr: nobody
-
-  FenceLevel level() const {
-    return service != nullptr ? FenceLevel::storage : FenceLevel::host;
-  }
+  FenceLevel level = FenceLevel::host;
+  // nullptr: nobody that can be asked. The reservations of a block device cannot: the kernel
+  // speaks for this host alone.
+  std::unique_ptr<FenceService> service;
 };
 
 // `target` is a device, or a path of a mount. False: `why` says what is wrong.

@@ -17,13 +17,25 @@ Task<Result<bool>> OfflineVolume::NoFencing::confirm_dead(Incarnation, HostId) {
   co_return Result<bool>(false);
 }
 
-OfflineVolume::OfflineVolume() : log_(LogLevel::warning), network_(loop_, log_) {}
+OfflineVolume::OfflineVolume()
+    : log_(LogLevel::warning),
+      network_(loop_, log_),
+      host_(loop_.scheduler(), node::host_id()) {}
 
 // A key that was registered for reading what others have reserved.
 OfflineVolume::~OfflineVolume() {
-  if (unit_ == nullptr) return;
-  const Result<void> left = loop_.run(unit_->leave());
+  Result<void> left;
+  if (unit_ != nullptr) left = loop_.run(unit_->leave());
+  if (reservation_ != nullptr) left = reservation_->leave();
   if (!left.has_value()) log_.warn("a key stays registered: {}", to_string(left.error().code));
+}
+
+bool OfflineVolume::register_as_guest(const std::string& device, std::string& why) {
+  auto opened = node::BlockReservation::open(loop_, host_, device,
+                                             node::BlockReservation::Role::guest, why);
+  if (!opened.has_value()) return false;
+  reservation_ = std::move(*opened);
+  return true;
 }
 
 bool OfflineVolume::open(const std::string& device, Access access, std::string& why) {
@@ -34,6 +46,7 @@ bool OfflineVolume::open(const std::string& device, Access access, std::string& 
     unit_ = static_cast<iscsi::IscsiDevice*>(device_.get());
     return true;
   }
+  if (!node::is_uri(device) && !register_as_guest(device, why)) return false;
   if (access == Access::read_write) {
     auto opened = loop_.run(node::open_device(device, loop_, why));
     if (!opened.has_value()) return false;
@@ -63,7 +76,9 @@ std::unique_ptr<nbd::NbdDevice> OfflineVolume::open_nbd(const std::string& devic
 }
 
 bool OfflineVolume::open_to_format(const std::string& device, bool force, std::string& why) {
-  if (node::is_iscsi_uri(device)) fence_level_ = FenceLevel::storage;
+  if (node::is_iscsi_uri(device) || node::BlockReservation::can_fence(device)) {
+    fence_level_ = FenceLevel::storage;
+  }
   if (!node::is_nbd_uri(device)) return open(device, Access::read_write, why);
   nbd::NbdDevice::Options options;
   options.access = nbd::NbdDevice::Access::read_only;

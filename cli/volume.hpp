@@ -7,6 +7,7 @@
 #include "engine/env/env.hpp"
 #include "iscsi/iscsi_device.hpp"
 #include "nbd/nbd_device.hpp"
+#include "node/block_reservation.hpp"
 #include "node/loop/event_loop.hpp"
 #include "node/loop/log_sink.hpp"
 #include "node/tcp_network.hpp"
@@ -50,6 +51,7 @@ class OfflineVolume {
     Task<Result<bool>> confirm_dead(Incarnation victim, HostId host) override;
   };
 
+  bool register_as_guest(const std::string& device, std::string& why);
   // nullptr: `why` says what is wrong.
   std::unique_ptr<nbd::NbdDevice> open_nbd(const std::string& device,
                                            nbd::NbdDevice::Options options, std::string& why);
@@ -61,7 +63,9 @@ class OfflineVolume {
   NoFencing fencing_;
   FenceLevel fence_level_ = FenceLevel::host;
   std::unique_ptr<BlockDevice> device_;
-  iscsi::IscsiDevice* unit_ = nullptr;  // device_, if it is an iSCSI target's
+  node::HostFencing host_;
+  std::unique_ptr<node::BlockReservation> reservation_;  // null: there is nothing to register
+  iscsi::IscsiDevice* unit_ = nullptr;                   // device_, if it is an iSCSI target's
 };
 
 // Why a volume could not be read, as a sentence: what it is, and what to do.

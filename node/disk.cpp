@@ -84,6 +84,9 @@ Task<Result<void>> Disk::find_iscsi(std::string& why) {
 Task<Result<void>> Disk::find_service(std::string& why, Cancellation* cancellation) {
   if (is_iscsi_uri(options_.device)) co_return co_await find_iscsi(why);
   if (!is_nbd_uri(options_.device)) {
+    // Before the first read: others may have reserved it.
+    SCOUTFS_CO_TRY(reservation_, BlockReservation::open(loop_, host_, options_.device,
+                                                        BlockReservation::Role::member, why));
     SCOUTFS_CO_TRY(device_, co_await open_device(options_.device, loop_, why));
     co_return Result<void>{};
   }
@@ -129,18 +132,29 @@ Task<Result<std::unique_ptr<BlockDevice>>> Disk::open_as(Incarnation who, std::s
   co_return std::unique_ptr<BlockDevice>(std::move(way));
 }
 
+Fencing& Disk::fencing() {
+  if (service_ != nullptr) return service_->fencing();
+  if (reservation_ != nullptr) return *reservation_;
+  return host_;
+}
+
 bool Disk::connected() const {
   return way_ == nullptr || way_->connected();
 }
 
 Task<void> Disk::leave() {
   for (Client& client : clients_) co_await say_goodbye(client);
+  if (reservation_ != nullptr) note_goodbye(reservation_->leave());
 }
 
 Task<void> Disk::say_goodbye(Client& client) {
-  const Result<void> left = co_await service_->leave(client.who, *client.link);
-  if (left.has_value()) co_return;
-  log_.warn("the disk's server did not hear of the unmount: {}", to_string(left.error().code));
+  const Result<void> said = co_await service_->leave(client.who, *client.link);
+  note_goodbye(said);
+}
+
+void Disk::note_goodbye(const Result<void>& said) {
+  if (said.has_value()) return;
+  log_.warn("the disk's server did not hear of the unmount: {}", to_string(said.error().code));
 }
 
 }  // namespace scoutfs::node

@@ -2,8 +2,9 @@
 //
 // At a server that knows incarnations (DiskService) the mount has an identity that can be taken
 // from it, and its connection may break and come back. So has the leader that runs in the same
-// process, apart from the mount's. Anywhere else the device is as it is: nobody who is alive
-// can be fenced, and a lost connection ends the mount.
+// process, apart from the mount's. A block device of the host may fence hosts
+// (BlockReservation). Anywhere else the device is as it is: nobody who is alive can be fenced,
+// and a lost connection ends the mount.
 #pragma once
 
 #include <list>
@@ -11,6 +12,7 @@
 #include <string>
 
 #include "engine/env/lasting_device.hpp"
+#include "node/block_reservation.hpp"
 #include "node/disk_service.hpp"
 #include "node/host_fencing.hpp"
 #include "node/loop/event_loop.hpp"
@@ -31,9 +33,7 @@ class Disk {
                                                   std::string& why, Cancellation* cancellation);
   // The mount's.
   BlockDevice& device() { return *device_; }
-  Fencing& fencing() {
-    return service_ != nullptr ? service_->fencing() : static_cast<Fencing&>(host_);
-  }
+  Fencing& fencing();
   // One more way, of another incarnation: a leader's. Must not outlive the disk. Errors: as
   // open(); nothing is waited for.
   Task<Result<std::unique_ptr<BlockDevice>>> open_as(Incarnation who, std::string& why);
@@ -58,6 +58,7 @@ class Disk {
   Task<Result<std::unique_ptr<Way>>> connect(Incarnation who, DiskService::Role role,
                                              std::string& why, Cancellation* cancellation);
   Task<void> say_goodbye(Client& client);
+  void note_goodbye(const Result<void>& said);
 
   EventLoop& loop_;
   Log& log_;
@@ -65,6 +66,7 @@ class Disk {
   HostFencing host_;
   std::unique_ptr<DiskService> service_;  // null: the server knows no incarnations
   std::list<Client> clients_;
+  std::unique_ptr<BlockReservation> reservation_;  // null: device_ is none that fences
   std::unique_ptr<BlockDevice> device_;
   Way* way_ = nullptr;  // device_, if there is a service
 };

@@ -112,6 +112,20 @@ Result<std::uint64_t> size_of(int fd, const std::string& path, std::string& why)
   return size;
 }
 
+// What a request's end means.
+Result<void> result_of(int error) {
+  switch (error) {
+    case 0:
+      return {};
+    case EROFS:
+      return fail(Errc::access_denied);
+    case EBADE:
+      return fail(Errc::fenced);  // a reservation of the device excludes this host
+    default:
+      return fail(Errc::io_error);
+  }
+}
+
 // Some filesystems accept O_DIRECT and then refuse to read with it.
 bool direct_read_works(int fd) {
   const AlignedBuffer buffer = aligned_buffer(kBlockSize);
@@ -222,7 +236,7 @@ Task<Result<void>> FileDevice::read(BlockNo first, std::span<std::byte> out) {
   submit(request);
   const Pending pending(request);
   const int error = co_await pending->done.wait();
-  if (error != 0) co_return fail(Errc::io_error);
+  SCOUTFS_CO_CHECK(result_of(error));
   if (pending->bounce) std::memcpy(out.data(), pending->bounce.get(), out.size());
   co_return Result<void>{};
 }
@@ -247,8 +261,7 @@ Task<Result<void>> FileDevice::write(BlockNo first, std::span<const std::byte> d
   submit(request);
   const Pending pending(request);
   const int error = co_await pending->done.wait();
-  if (error != 0) co_return fail(error == EROFS ? Errc::access_denied : Errc::io_error);
-  co_return Result<void>{};
+  co_return result_of(error);
 }
 
 Task<Result<void>> FileDevice::flush() {
@@ -256,8 +269,7 @@ Task<Result<void>> FileDevice::flush() {
   submit(request);
   const Pending pending(request);
   const int error = co_await pending->done.wait();
-  if (error != 0) co_return fail(Errc::io_error);
-  co_return Result<void>{};
+  co_return result_of(error);
 }
 
 }  // namespace scoutfs::node

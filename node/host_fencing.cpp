@@ -3,6 +3,7 @@
 #include <fmt/core.h>
 #include <unistd.h>
 
+#include <algorithm>
 #include <array>
 #include <charconv>
 #include <filesystem>
@@ -10,6 +11,8 @@
 #include <iterator>
 #include <optional>
 #include <string>
+
+#include "engine/base/hash.hpp"
 
 namespace scoutfs::node {
 
@@ -79,6 +82,12 @@ HostId host_id() {
     id.machine = fmt::format("{} {}", id.machine.substr(0, 32), space.data());
   }
   return id;
+}
+
+std::optional<std::uint64_t> process_key(const HostId& host) {
+  if (host.machine.empty() || host.boot.empty() || host.process == 0) return std::nullopt;
+  const std::uint64_t machine = checksum64(host.machine, 1), boot = checksum64(host.boot, 2);
+  return std::max<std::uint64_t>(mix(mix(machine, boot), host.process, host.process_start), 1);
 }
 
 Task<Result<bool>> HostFencing::confirm_dead(Incarnation, HostId host) {

@@ -9,6 +9,8 @@
 // must not share a volume; they would take each other for an earlier boot.
 #pragma once
 
+#include <optional>
+
 #include "engine/async/scheduler.hpp"
 #include "engine/env/fencing.hpp"
 
@@ -17,6 +19,9 @@ namespace scoutfs::node {
 // The identity of the calling process. Where processes are counted apart from the host's (a
 // container), the machine's name says so: their numbers mean nothing outside.
 HostId host_id();
+// A number for a process of a host, never 0; two have the same with a chance of 2^-64. What is
+// known by an unfinished identity has none: nullopt.
+std::optional<std::uint64_t> process_key(const HostId& host);
 
 class HostFencing : public Fencing {
  public:

@@ -1,10 +1,5 @@
 #include "node/storage_fencing.hpp"
 
-#include <memory>
-
-#include "engine/async/sync.hpp"
-#include "node/loop/helper_thread.hpp"
-
 namespace scoutfs::node {
 
 namespace {
@@ -17,21 +12,13 @@ Errc code_of(Errc code) {
 }  // namespace
 
 Task<Result<void>> StorageFencing::ask(Request request) {
-  std::erase_if(calls_, [](const Call& call) { return *call.done; });
-  Call& call = calls_.emplace_back();
-  const OneShot<Result<void>> answer(loop_.scheduler());
-  // At its end it is told to stop, and waited for.
-  call.thread = std::jthread([this, answer, done = call.done,
-                              request = std::move(request)](const std::stop_token& stop) {
-    block_signals();
-    nbd::ControlClient control(uri_, ticket_);
-    const Result<void> result = request(control, stop);
-    loop_.post([answer, done, result] {
-      *done = true;
-      answer.set(result);
-    });
-  });
-  const Result<void> result = co_await answer.wait();
+  std::function<Result<void>(const std::stop_token&)> work =
+      [uri = uri_, ticket = ticket_,
+       request = std::move(request)](const std::stop_token& stop) {
+        nbd::ControlClient control(uri, ticket);
+        return request(control, stop);
+      };
+  const Result<void> result = co_await calls_.run(std::move(work));
   if (!result.has_value()) co_return fail(code_of(result.error().code));
   co_return Result<void>{};
 }

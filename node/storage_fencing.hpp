@@ -7,20 +7,17 @@
 #pragma once
 
 #include <functional>
-#include <list>
-#include <memory>
-#include <thread>
 
 #include "nbd/control_client.hpp"
+#include "node/helper_calls.hpp"
 #include "node/host_fencing.hpp"
-#include "node/loop/event_loop.hpp"
 
 namespace scoutfs::node {
 
 class StorageFencing final : public Fencing {
  public:
   StorageFencing(EventLoop& loop, HostFencing& host, std::string uri, nbd::Ticket ticket)
-      : loop_(loop), host_(host), uri_(std::move(uri)), ticket_(std::move(ticket)) {}
+      : calls_(loop), host_(host), uri_(std::move(uri)), ticket_(std::move(ticket)) {}
   FenceLevel level() const override { return FenceLevel::storage; }
   Task<Result<void>> register_term(Term term, Incarnation leader) override;
   Task<Result<bool>> fence(Term term, Incarnation victim, HostId host) override;
@@ -33,17 +30,10 @@ class StorageFencing final : public Fencing {
   using Request = std::function<Result<void>(nbd::ControlClient&, const std::stop_token& stop)>;
   Task<Result<void>> ask(Request request);
 
-  struct Call {
-    // Outlives the call: what is posted to the loop may come later.
-    std::shared_ptr<bool> done = std::make_shared<bool>(false);
-    std::jthread thread;
-  };
-
-  EventLoop& loop_;
+  HelperCalls calls_;
   HostFencing& host_;
   std::string uri_;
   nbd::Ticket ticket_;
-  std::list<Call> calls_;
 };
 
 }  // namespace scoutfs::node
