@@ -55,6 +55,7 @@ nlohmann::json to_json(const sim::Verdict& verdict) {
       {"hash", sim::to_string(verdict.hash)},
       {"nodes", verdict.nodes},
       {"virtual_ms", verdict.virtual_ns / kMillisecond},
+      {"probe_ms", verdict.probe_ns / kMillisecond},
       {"events", verdict.events},
       {"operations", verdict.operations},
       {"lost_operations", verdict.lost_operations},

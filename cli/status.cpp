@@ -33,10 +33,22 @@ std::string or_else(const std::string& text, const char* otherwise) {
 }
 
 std::string leader_text(const nlohmann::json& status) {
-  if (status.value("leader", false)) return "this node";
   if (!status.contains("leader_slot") || status["leader_slot"].is_null()) return "none";
-  return fmt::format("slot {} at {}", status["leader_slot"].dump(),
-                     status.value("leader_address", ""));
+  const bool known = status.contains("leader_rid") && status["leader_rid"].is_string();
+  return fmt::format("{}slot {} at {}, rid {}, term {}",
+                     status.value("leader", false) ? "this node, " : "",
+                     status["leader_slot"].dump(), status.value("leader_address", ""),
+                     known ? status["leader_rid"].get<std::string>() : "not known",
+                     status["term"].value("number", 0ULL));
+}
+
+std::string voters_text(const nlohmann::json& status) {
+  std::string text;
+  if (!status.contains("voters")) return "none";
+  for (const nlohmann::json& slot : status["voters"]) {
+    text += fmt::format("{}{}", text.empty() ? "slot " : ", ", slot.dump());
+  }
+  return text.empty() ? "none" : text;
 }
 
 std::string fence_text(const std::string& level) {
@@ -76,6 +88,7 @@ void print_text(const nlohmann::json& answer) {
       {"delivers sync", answer.value("delivers_sync", false) ? "yes" : "no"},
       {"slot", field("slot")},
       {"leader", leader_text(status)},
+      {"voters", voters_text(status)},
       {"connected", status.value("connected", false) ? "yes" : "no"},
       {"fencing", fence_text(text("fence_level"))},
       {"disk", answer.value("disk_connected", true) ? "connected" : "connection lost"},

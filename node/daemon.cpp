@@ -19,6 +19,7 @@
 
 #include "engine/async/sync.hpp"
 #include "node/admin_socket.hpp"
+#include "node/device_storage.hpp"
 #include "node/disk.hpp"
 #include "node/fuse_mount.hpp"
 #include "node/loop/event_loop.hpp"
@@ -110,6 +111,7 @@ class Daemon {
   Progress progress_;
   SystemRandom random_;
   std::unique_ptr<Disk> disk_;
+  std::unique_ptr<DeviceStorage> storage_;
   TcpNetwork network_;
   KernelCache kernel_cache_;
   std::unique_ptr<Mount> mount_;
@@ -191,6 +193,7 @@ Task<Result<void>> Daemon::open_watched(std::string& why) {
   opened.set();
   co_await scope.drain();
   SCOUTFS_CO_TRY(disk_, std::move(disk));
+  storage_ = std::make_unique<DeviceStorage>(log_, *disk_);
   co_return Result<void>{};
 }
 
@@ -211,7 +214,8 @@ Result<void> Daemon::start_engine(std::string& why) {
                 .device = disk_->device(),
                 .network = network_,
                 .fencing = disk_->fencing(),
-                .log = log_};
+                .log = log_,
+                .storage = storage_.get()};
   config_.engine.host = host_id();
   config_.engine.answer_time_ns = KernelCache::kAnswerTime;
   mount_ = std::make_unique<Mount>(env, config_.engine);

@@ -43,6 +43,7 @@ Cluster::Cluster(const Plan& plan, World& world)
       ledger_(world.events()),
       disk_(world.events(), world.trace(), world.board(), SimRandom(plan.seed, Stream::disk),
             plan.disk),
+      leadership_(world, disk_),
       network_(world.events(), world.trace(), SimRandom(plan.seed, Stream::network),
                plan.network),
       judge_(world.events(), world.trace(), world.board(), plan.format.root_mode),
@@ -57,6 +58,9 @@ Cluster::Cluster(const Plan& plan, World& world)
   judge_.set_disk_failed([this](Life life) { return errors_of(life).any(); });
   if (plan_.canary) judge_.falsify_after(plan_.operations / 2);
   judge_.set_was_full([this](TimeNs since_ns) { return full_ns_ >= since_ns; });
+  network_.set_on_voter_sent([this](unsigned from, unsigned to, std::string_view message) {
+    leadership_.sent(from, to, message);
+  });
   disk_.set_on_durable([this](BlockNo) { resolve_confirmed(); });
   disk_.set_on_fenced([this] { resolve_confirmed(); });
   disk_.set_on_failed([this](unsigned node, Errc error) {
@@ -116,6 +120,7 @@ bool Cluster::format() {
     return false;
   }
   superblock_ = *std::move(made);
+  leadership_.set_fsid(superblock_.fsid);
   judge_.set_total_blocks(superblock_.space.count);
   disk_.load(device.image());
   return true;
@@ -152,6 +157,7 @@ void Cluster::end(unsigned node, bool left) {
   past.leaving = state == NodeLife::State::leaving || state == NodeLife::State::not_left;
   past.resolved = left;
   lives_[node].reset();
+  leadership_.died(number);
   if (left) {
     constexpr unsigned kSlotsEach = 2;  // of 15, for up to five nodes
     if (plan_.slot_mode == SlotMode::moving) moves_[node] = (moves_[node] + 1) % kSlotsEach;
@@ -172,11 +178,21 @@ void Cluster::ask_to_leave(unsigned node) {
   if (lives_[node] != nullptr) lives_[node]->ask_to_leave();
 }
 
+// That are open: the mount's and its server's.
+std::vector<std::shared_ptr<DiskPath>> Cluster::paths_of(unsigned node) const {
+  const Life life = lives_[node]->number();
+  std::vector<std::shared_ptr<DiskPath>> paths{past_.at(life).path};
+  for (const std::shared_ptr<DiskPath>& server : leadership_.paths_of(life)) {
+    if (!SharedDisk::dropped(*server)) paths.push_back(server);
+  }
+  return paths;
+}
+
 void Cluster::pause(unsigned node, TimeNs lasts_ns) {
   if (lives_[node] == nullptr) return;
   const TimeNs until_ns = world_.now_ns() + lasts_ns;
   lives_[node]->actor().pause_until(until_ns);
-  disk_.hold_path(past_.at(lives_[node]->number()).path, until_ns);
+  for (const std::shared_ptr<DiskPath>& path : paths_of(node)) disk_.hold_path(path, until_ns);
   disturbed_ = true;
 }
 
@@ -206,7 +222,8 @@ void Cluster::end_failed(unsigned node) {
 }
 
 void Cluster::lose_disk(unsigned node, TimeNs lasts_ns) {
-  if (lives_[node] != nullptr) disk_.lose_path(lives_[node]->path(), lasts_ns);
+  if (lives_[node] == nullptr) return;
+  for (const std::shared_ptr<DiskPath>& path : paths_of(node)) disk_.lose_path(path, lasts_ns);
 }
 
 void Cluster::power_cut(CutMode mode) {
@@ -308,9 +325,7 @@ Cluster::Past* Cluster::past_of(Incarnation victim, const HostId& host) {
   if (found == past_.end()) return nullptr;
   Past& past = found->second;
   if (host != host_of(past.node, found->first)) return nullptr;
-  const NodeLife* life = lives_[past.node].get();
-  const bool alive = life != nullptr && life->number() == found->first;
-  const Rid rid = alive ? life->rid() : past.rid;
+  const Rid rid = rid_of(found->first);
   if (rid != victim.rid) {
     world_.board().fail("fence", fmt::format("life {} is asked for as {:x}, it is {:x}",
                                              found->first, victim.rid.value, rid.value));
@@ -318,6 +333,30 @@ Cluster::Past* Cluster::past_of(Incarnation victim, const HostId& host) {
   }
   past.rid = rid;
   return &past;
+}
+
+Rid Cluster::rid_of(Life number) const {
+  const Past& past = past_.at(number);
+  const NodeLife* life = lives_[past.node].get();
+  const bool alive = life != nullptr && life->number() == number;
+  return alive ? life->rid() : past.rid;
+}
+
+void Cluster::arm(Milestone milestone, TimeNs delay_ns, TimeNs comes_back_ns) {
+  armed_ = {.milestone = milestone, .delay_ns = delay_ns, .comes_back_ns = comes_back_ns};
+}
+
+void Cluster::reached(unsigned node, std::uint16_t slot, Life life, Incarnation mount,
+                      Milestone milestone, Term term) {
+  leadership_.reached(node, slot, life, mount, milestone, term);
+  if (!armed_.has_value() || armed_->milestone != milestone) return;
+  const Armed armed = *armed_;
+  armed_.reset();
+  world_.events().after(armed.delay_ns, [this, node, life, armed] {
+    if (lives_[node] == nullptr || lives_[node]->number() != life) return;
+    kill(node);
+    start_after(node, armed.comes_back_ns);
+  });
 }
 
 bool Cluster::register_term(Term term) {
@@ -330,6 +369,19 @@ bool Cluster::register_term(Term term) {
 Cluster::Fence Cluster::fence(Term term, Incarnation victim, const HostId& host,
                               const SharedDisk::Done& done) {
   if (term < newest_term_) return Fence::older_term;
+  if (const std::shared_ptr<DiskPath> server = leadership_.path_of(victim)) {
+    ++rare_["server-fence"];
+    disk_.fence(server, done);
+    return Fence::begun;
+  }
+  const bool mounts = std::ranges::any_of(
+      past_, [this, victim](const auto& entry) { return rid_of(entry.first) == victim.rid; });
+  if (!mounts) {
+    // A server that has not opened the device, and will not.
+    leadership_.refuse(victim);
+    world_.events().after(kMillisecond, [done] { done.set(Result<void>{}); });
+    return Fence::begun;
+  }
   Past* past = past_of(victim, host);
   if (past == nullptr) return Fence::unknown;
   ++rare_["fence"];
@@ -350,6 +402,13 @@ bool Cluster::confirm_dead(unsigned asking, Incarnation victim, const HostId& ho
   }
   if (!plan_.fencing_knows_all_hosts && past->node != asking) return false;
   if (!past->dead || !disk_.drained(*past->path)) return false;
+  const std::vector<std::shared_ptr<DiskPath>> servers = leadership_.paths_of(host.process);
+  for (const std::shared_ptr<DiskPath>& server : servers) {
+    if (!SharedDisk::harmless(*server)) return false;
+  }
+  for (const std::shared_ptr<DiskPath>& server : servers) {
+    if (!SharedDisk::confirmed(*server)) disk_.confirm_dead(*server);
+  }
   disk_.confirm_dead(*past->path);
   ++rare_["death-confirmed"];
   ledger_.seen(death);

@@ -19,6 +19,7 @@
 #include "sim/fault_ledger.hpp"
 #include "sim/index_follower.hpp"
 #include "sim/judge.hpp"
+#include "sim/leadership.hpp"
 #include "sim/network.hpp"
 #include "sim/plan.hpp"
 #include "sim/workload.hpp"
@@ -92,6 +93,13 @@ class Cluster {
   std::uint16_t slot_of(unsigned node) const {
     return static_cast<std::uint16_t>(node + moves_[node] * plan_.nodes);
   }
+  // The doors of servers to the array, and what leaders must keep to.
+  Leadership& leadership() { return leadership_; }
+  // A node got somewhere. The next one that reaches an armed milestone dies soon after.
+  void reached(unsigned node, std::uint16_t slot, Life life, Incarnation mount,
+               Milestone milestone, Term term);
+  void arm(Milestone milestone, TimeNs delay_ns, TimeNs comes_back_ns);
+  void disarm() { armed_.reset(); }
   // What survived of each dead life, from an image that nobody writes to any more.
   void resolve_all(const Image& image);
   std::uint64_t deaths() const { return deaths_; }
@@ -116,6 +124,8 @@ class Cluster {
   bool may_fail(const NodeLife& life) const;
   // What becomes of a mount that is out of service: as its options say.
   void end_failed(unsigned node);
+  Rid rid_of(Life life) const;
+  std::vector<std::shared_ptr<DiskPath>> paths_of(unsigned node) const;
   // The life that ran as `victim`; nullptr: none.
   Past* past_of(Incarnation victim, const HostId& host);
   const DiskErrors::Counts& errors_of(Life life) const {
@@ -130,6 +140,7 @@ class Cluster {
   World& world_;
   FaultLedger ledger_;
   SharedDisk disk_;
+  Leadership leadership_;
   NetworkWorld network_;
   Judge judge_;
   Workload workload_;
@@ -142,6 +153,12 @@ class Cluster {
   Term newest_term_;                              // that the fencing service knows
   std::vector<std::unique_ptr<NodeLife>> lives_;  // by node; null: none
   std::vector<unsigned> moves_;                   // by node: which of its slots it uses
+  struct Armed {
+    Milestone milestone{};
+    TimeNs delay_ns = 0;
+    TimeNs comes_back_ns = 0;
+  };
+  std::optional<Armed> armed_;
   Life next_life_ = 1;
   TimeNs progress_ns_ = 0;
   std::uint64_t deaths_ = 0;

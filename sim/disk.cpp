@@ -424,6 +424,14 @@ bool SharedDisk::fenced(const DiskPath& path) {
   return path.fenced;
 }
 
+bool SharedDisk::dropped(const DiskPath& path) {
+  return path.dropped;
+}
+
+bool SharedDisk::harmless(const DiskPath& path) {
+  return path.confirmed || (path.dropped && path.in_flight.empty());
+}
+
 bool SharedDisk::confirmed(const DiskPath& path) {
   return path.confirmed;
 }

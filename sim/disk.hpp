@@ -97,9 +97,16 @@ class SharedDisk {
   bool drained(const DiskPath& path) const;
   // The array vouches for it. Requires: drained.
   void confirm_dead(DiskPath& path);
+  // The handle was closed in good order. What was not answered is settled by chance.
+  void close_path(const std::shared_ptr<DiskPath>& path) {
+    if (!dropped(*path)) drop_path(path);
+  }
   // Refuses all that arrives from now on; `done` when nothing of the path lands any more.
   void fence(const std::shared_ptr<DiskPath>& path, const Done& done);
-  static bool fenced(const DiskPath& path);     // it refuses
+  static bool fenced(const DiskPath& path);   // it refuses
+  static bool dropped(const DiskPath& path);  // nobody holds it
+  static bool harmless(
+      const DiskPath& path);  // confirmed, or nobody holds it and it is drained
   static bool confirmed(const DiskPath& path);  // nothing of it lands any more
   // The node stands still: what it has not sent yet leaves its queue then.
   void hold_path(const std::shared_ptr<DiskPath>& path, TimeNs until_ns);

@@ -73,6 +73,16 @@ std::vector<Symptom> symptoms_of(Cluster& cluster, const PlannedFault& fault) {
     case FaultKind::pause:
     case FaultKind::long_pause:
       return symptoms.connections(fault.node).life(Kind::fenced, fault.node).take();
+    case FaultKind::kill_at:
+    case FaultKind::restart_storm:
+      return symptoms.lives(Kind::death_known).take();
+    case FaultKind::isolate_leader:
+    case FaultKind::deafen_leader:
+    case FaultKind::split_leader:
+    case FaultKind::pause_leader: {
+      const unsigned leader = cluster.leader().value_or(fault.node);
+      return symptoms.connections(leader).life(Kind::fenced, leader).take();
+    }
     case FaultKind::leave:
       return symptoms.life(Kind::left, fault.node).take();
     case FaultKind::lose_disk:
@@ -91,6 +101,8 @@ TimeNs deadline_of(const Cluster& cluster, const PlannedFault& fault, TimeNs now
     case FaultKind::kill_all:
     case FaultKind::power_cut:
     case FaultKind::leave:
+    case FaultKind::kill_at:
+    case FaultKind::restart_storm:
       return kForever;
     case FaultKind::disconnect:
       return now_ns + cluster.plan().network.late_news_ns;

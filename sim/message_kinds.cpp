@@ -36,6 +36,11 @@ constexpr std::array kLeaderNotices{
 constexpr std::array kMemberNotices{
     std::string_view{"release"}, std::string_view{"close-inode"}, std::string_view{"drop-seq"},
     std::string_view{"heartbeat-answer"}, std::string_view{"unlinked"}};
+// In the order of their first bytes.
+constexpr std::array kVoters{
+    std::string_view{"voter-hello"},  std::string_view{"voter-poll"},
+    std::string_view{"voter-vote"},   std::string_view{"voter-beat"},
+    std::string_view{"voter-resign"}, std::string_view{"voter-answer"}};
 static_assert(kSetups.size() == std::variant_size_v<session::Setup>);
 static_assert(kRequests.size() == std::variant_size_v<session::Request>);
 static_assert(kAnswers.size() == std::variant_size_v<session::Answer>);
@@ -49,7 +54,8 @@ constexpr std::size_t kFirstRequest = kFirstSetup + kSetups.size();
 constexpr std::size_t kFirstAnswer = kFirstRequest + kRequests.size();
 constexpr std::size_t kFirstLeaderNotice = kFirstAnswer + kAnswers.size();
 constexpr std::size_t kFirstMemberNotice = kFirstLeaderNotice + kLeaderNotices.size();
-constexpr std::size_t kKinds = kFirstMemberNotice + kMemberNotices.size();
+constexpr std::size_t kFirstVoter = kFirstMemberNotice + kMemberNotices.size();
+constexpr std::size_t kKinds = kFirstVoter + kVoters.size();
 static_assert(kKinds <= kMessageKindsMax);
 
 template <std::size_t size>
@@ -77,13 +83,21 @@ std::size_t message_kind(std::string_view frame, bool from_member, bool first) {
                      : kind_in(kAnswers, kFirstAnswer, index);
 }
 
+std::size_t voter_message_kind(std::string_view frame) {
+  constexpr std::uint8_t kFirst = 0xe1;
+  if (frame.empty()) return kUnknown;
+  const std::size_t index = static_cast<std::uint8_t>(frame[0]) - std::size_t{kFirst};
+  return kind_in(kVoters, kFirstVoter, index);
+}
+
 std::string_view message_name(std::size_t kind) {
   if (kind < kFirstSetup) return kOthers[kind];
   if (kind < kFirstRequest) return kSetups[kind - kFirstSetup];
   if (kind < kFirstAnswer) return kRequests[kind - kFirstRequest];
   if (kind < kFirstLeaderNotice) return kAnswers[kind - kFirstAnswer];
   if (kind < kFirstMemberNotice) return kLeaderNotices[kind - kFirstLeaderNotice];
-  if (kind < kKinds) return kMemberNotices[kind - kFirstMemberNotice];
+  if (kind < kFirstVoter) return kMemberNotices[kind - kFirstMemberNotice];
+  if (kind < kKinds) return kVoters[kind - kFirstVoter];
   return {};
 }
 

@@ -1,7 +1,9 @@
 #include "sim/network.hpp"
 
 #include <algorithm>
+
 #include <optional>
+#include "engine/cluster/peer_messages.hpp"
 
 namespace scoutfs::sim {
 
@@ -40,6 +42,7 @@ struct Link : std::enable_shared_from_this<Link> {
   NetworkWorld& world;
   std::array<End, 2> ends;
   bool broken = false;  // nothing more is sent
+  bool voters = false;  // they talk over it, not a member with a leader
 };
 
 class SimConnection final : public Connection {
@@ -97,7 +100,13 @@ void NetworkWorld::send(Link& link, unsigned from_end, std::string message) {
   End& to = link.ends[1 - from_end];
   if (message.size() > kMessageSizeMax) return break_link(link);
   ++messages_;
-  ++messages_by_kind_[message_kind(message, from_end == 0, !std::exchange(from.spoke, true))];
+  const bool first = !std::exchange(from.spoke, true);
+  if (first && from_end == 0) link.voters = cluster::is_peer_hello(message);
+  ++messages_by_kind_[link.voters ? voter_message_kind(message)
+                                  : message_kind(message, from_end == 0, first)];
+  if (link.voters && on_voter_sent_) {
+    on_voter_sent_(from.port->node, to.port->node, message);
+  }
   trace_.event(events_.now_ns(), from.port->node, EventKind::sent, checksum64(message, 0));
   trace_.line(events_.now_ns(), from.port->node, "sends {} bytes to node{}", message.size(),
               to.port->node);

@@ -12,6 +12,7 @@
 #include <array>
 #include <cstdint>
 #include <deque>
+#include <functional>
 #include <map>
 #include <memory>
 #include <set>
@@ -79,6 +80,9 @@ class NetworkWorld {
   void set_on_lost(std::function<void(unsigned node, unsigned other)> callback) {
     on_lost_ = std::move(callback);
   }
+  // Told of every message between voters when it leaves.
+  using OnSent = std::function<void(unsigned from, unsigned to, std::string_view message)>;
+  void set_on_voter_sent(OnSent callback) { on_voter_sent_ = std::move(callback); }
 
  private:
   friend class NodeNetwork;
@@ -108,6 +112,7 @@ class NetworkWorld {
   std::uint64_t messages_ = 0;
   std::array<std::uint64_t, kMessageKindsMax> messages_by_kind_{};
   std::function<void(unsigned, unsigned)> on_lost_ = [](unsigned, unsigned) {};
+  OnSent on_voter_sent_;
 };
 
 // One incarnation's door to the network.

@@ -71,6 +71,44 @@ Task<Result<bool>> SimFencing::fence(Term term, Incarnation victim, HostId host)
   co_return true;
 }
 
+namespace {
+// Closed in good order when the server ends.
+class ServerDevice final : public BlockDevice {
+ public:
+  ServerDevice(SharedDisk& disk, std::shared_ptr<DiskPath> path, Scheduler& scheduler,
+               const Clock& clock, Log& log)
+      : disk_(disk),
+        path_(std::move(path)),
+        link_(disk, path_, scheduler),
+        device_(scheduler, clock, log, link_, {}) {}
+  ~ServerDevice() override { disk_.close_path(path_); }
+  std::uint64_t block_count() const override { return device_.block_count(); }
+  [[clang::coro_wrapper]] Task<Result<void>> read(BlockNo first,
+                                                  std::span<std::byte> out) override {
+    return device_.read(first, out);
+  }
+  [[clang::coro_wrapper]] Task<Result<void>> write(BlockNo first,
+                                                   std::span<const std::byte> data,
+                                                   Durability durability) override {
+    return device_.write(first, data, durability);
+  }
+  [[clang::coro_wrapper]] Task<Result<void>> flush() override { return device_.flush(); }
+
+ private:
+  SharedDisk& disk_;
+  std::shared_ptr<DiskPath> path_;
+  SimDevice link_;
+  LastingDevice device_;
+};
+}  // namespace
+
+Task<Result<std::unique_ptr<BlockDevice>>> SimStorage::open(Incarnation who) {
+  co_await Sleep(scheduler_, kMillisecond);
+  SCOUTFS_CO_TRY(std::shared_ptr<DiskPath> path, cluster_.leadership().open(node_, life_, who));
+  co_return std::make_unique<ServerDevice>(cluster_.disk(), std::move(path), scheduler_, clock_,
+                                           log_);
+}
+
 void SimLog::write(LogLevel, std::string_view message) {
   world_.trace().line(world_.now_ns(), node_, "log: {}", message);
 }
@@ -90,6 +128,7 @@ NodeLife::NodeLife(Cluster& cluster, unsigned node, Life number, const NodeClock
       device_(scheduler_, clock, log_, link_, {}),
       network_(cluster.network().attach(node, scheduler_)),
       fencing_(cluster, node, scheduler_),
+      storage_(cluster, node, number, scheduler_, clock, log_),
       actor_(node, scheduler_, clock),
       kernel_(scheduler_, cluster.plan().seed, number,
               [this](lock::LockId id) { return mount_->admit_page_readers(id); }) {
@@ -99,7 +138,9 @@ NodeLife::NodeLife(Cluster& cluster, unsigned node, Life number, const NodeClock
                 .device = device_,
                 .network = *network_,
                 .fencing = fencing_,
-                .log = log_};
+                .log = log_,
+                .storage = &storage_,
+                .milestones = this};
   mount_ = std::make_unique<Mount>(env, options_of(cluster, node, number));
   mount_->set_revoke_listener(&kernel_);
   mount_->set_on_failed([this](std::string why) {
@@ -112,10 +153,17 @@ NodeLife::NodeLife(Cluster& cluster, unsigned node, Life number, const NodeClock
 
 NodeLife::~NodeLife() {
   cluster_.disk().drop_path(path_);
+  for (const std::shared_ptr<DiskPath>& server : cluster_.leadership().paths_of(number_)) {
+    cluster_.disk().close_path(server);
+  }
   network_->detach();
   cluster_.world().remove(actor_);
   scheduler_.kill();
   mount_.reset();
+}
+
+void NodeLife::reached(Milestone milestone, Term term) {
+  cluster_.reached(node_, mount_->status().slot, number_, mount_->who(), milestone, term);
 }
 
 std::string NodeLife::describe() const {
@@ -210,6 +258,24 @@ Task<void> NodeLife::follow(NodeLife* self, format::IndexType index) {
     const TimeNs pause = random.log_between(kMillisecond, kSecond);
     co_await self->leave_.wait(nullptr, self->scheduler_.now_ns() + pause);
   }
+}
+
+bool NodeLife::probed(TimeNs since_ns) {
+  if (state_ != State::serving || leaving_) return false;
+  if (probe_asked_ns_ != since_ns) {
+    probe_asked_ns_ = since_ns;
+    workers_.spawn(probe(this, since_ns));
+  }
+  return probe_done_ns_ == since_ns;
+}
+
+Task<void> NodeLife::probe(NodeLife* self, TimeNs since_ns) {
+  Operation op;
+  op.kind = OpKind::set_mode;
+  op.ino = kRootIno;
+  op.mode = 0755;
+  co_await self->judged_only(op);
+  self->probe_done_ns_ = since_ns;
 }
 
 Task<void> NodeLife::read_all(NodeLife* self) {

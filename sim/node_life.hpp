@@ -3,6 +3,7 @@
 
 #include <map>
 #include <memory>
+#include <optional>
 #include <string>
 
 #include "engine/async/scope.hpp"
@@ -33,6 +34,28 @@ class SimFencing final : public Fencing {
   SimRandom random_;  // of how long it takes
 };
 
+// More doors to the array, each under an incarnation of its own.
+class SimStorage final : public Storage {
+ public:
+  SimStorage(Cluster& cluster, unsigned node, Life life, Scheduler& scheduler,
+             const Clock& clock, Log& log)
+      : cluster_(cluster),
+        node_(node),
+        life_(life),
+        scheduler_(scheduler),
+        clock_(clock),
+        log_(log) {}
+  Task<Result<std::unique_ptr<BlockDevice>>> open(Incarnation who) override;
+
+ private:
+  Cluster& cluster_;
+  unsigned node_;
+  Life life_;
+  Scheduler& scheduler_;
+  const Clock& clock_;
+  Log& log_;
+};
+
 // Into the trace's text.
 class SimLog final : public Log {
  public:
@@ -45,7 +68,7 @@ class SimLog final : public Log {
   unsigned node_;
 };
 
-class NodeLife {
+class NodeLife final : public Milestones {
  public:
   enum class State : std::uint8_t { starting, serving, leaving, left, not_left, refused };
 
@@ -54,10 +77,14 @@ class NodeLife {
   NodeLife(const NodeLife&) = delete;
   NodeLife& operator=(const NodeLife&) = delete;
   // The process dies, whatever it was doing.
-  ~NodeLife();
+  ~NodeLife() override;
+  void reached(Milestone milestone, Term term) override;
 
   void begin() { scope_.spawn(live(this)); }
   void ask_to_leave();
+  // Makes a change of its own, once for each `since_ns`; true when that is done. Requires: the
+  // time does not go back.
+  bool probed(TimeNs since_ns);
   // Reads the whole tree and both indexes, and has everything judged. busy() until that is
   // done. Requires: serving and not busy.
   void read_everything() { workers_.spawn(read_all(this)); }
@@ -90,6 +117,7 @@ class NodeLife {
   static Task<void> read_all(NodeLife* self);
   static Task<void> delete_all(NodeLife* self);
   static Task<void> fill(NodeLife* self, std::uint64_t bytes);
+  static Task<void> probe(NodeLife* self, TimeNs since_ns);
   Task<Outcome> judged(Operation op);
   Task<void> judged_only(Operation op);
   Task<void> compare_index(format::IndexType index, std::map<Ino, Seq> want);
@@ -110,6 +138,7 @@ class NodeLife {
   LastingDevice device_;
   std::unique_ptr<NodeNetwork> network_;
   SimFencing fencing_;
+  SimStorage storage_;
   Actor actor_;
   SlowKernel kernel_;
   std::unique_ptr<Mount> mount_;
@@ -118,6 +147,7 @@ class NodeLife {
   TaskScope scope_{scheduler_};
   WaitQueue leave_{scheduler_};
   State state_ = State::starting;
+  std::optional<TimeNs> probe_asked_ns_, probe_done_ns_;
   bool leaving_ = false;
   bool failed_ = false;
   std::string why_;

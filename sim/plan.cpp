@@ -38,11 +38,29 @@ std::string_view to_string(FaultKind kind) {
       return "lose-disk";
     case FaultKind::restart_disk:
       return "restart-disk";
+    case FaultKind::kill_at:
+      return "kill-at";
+    case FaultKind::isolate_leader:
+      return "isolate-leader";
+    case FaultKind::deafen_leader:
+      return "deafen-leader";
+    case FaultKind::split_leader:
+      return "split-leader";
+    case FaultKind::pause_leader:
+      return "pause-leader";
+    case FaultKind::restart_storm:
+      return "restart-storm";
   }
   return "unknown";
 }
 
 namespace {
+
+// Somebody dies of it.
+bool kills(FaultKind kind) {
+  return kind <= FaultKind::power_cut || kind == FaultKind::kill_at ||
+         kind == FaultKind::restart_storm;
+}
 
 template <class T>
 T one_of(SimRandom& random, std::initializer_list<T> values) {
@@ -164,13 +182,16 @@ void draw_world(Plan& plan, SimRandom& random) {
   plan.think_ns = random.log_between(100 * kMicrosecond, 100 * kMillisecond);
   plan.ends_with_power_cut = random.chance(1, 3);
   plan.fencing_knows_all_hosts = random.chance(1, 2);
+  if (random.chance(1, 2)) plan.fence_level = FenceLevel::storage;
 }
 
 void draw_faults(Plan& plan, SimRandom& random) {
   std::vector<FaultKind> allowed;
   for (std::size_t i = 0; i < static_cast<std::size_t>(FaultKind::lose_disk); ++i) {
     const auto kind = static_cast<FaultKind>(i);
-    const bool needs_two = kind >= FaultKind::disconnect && kind <= FaultKind::isolate;
+    const bool needs_two =
+        (kind >= FaultKind::disconnect && kind <= FaultKind::isolate) ||
+        (kind >= FaultKind::isolate_leader && kind <= FaultKind::split_leader);
     if (needs_two && plan.nodes < 2) continue;
     if (random.chance(1, 2)) allowed.push_back(kind);
   }
@@ -187,6 +208,7 @@ void draw_faults(Plan& plan, SimRandom& random) {
     if (fault.other == fault.node) fault.other = (fault.node + 1) % plan.nodes;
     fault.lasts_ns = random.log_between(10 * kMillisecond, 8 * kSecond);
     fault.cut = static_cast<CutMode>(random.below(4));
+    fault.milestone = static_cast<Milestone>(random.below(kMilestones));
     plan.faults.push_back(fault);
   }
 }
@@ -227,8 +249,7 @@ void draw_fencing(Plan& plan, bool faults) {
   plan.fence_delay_ns = random.log_between(kMillisecond, 4 * kSecond);
   if (plan.fence_level == FenceLevel::none) {
     // Nobody would ever know of a death, and what the dead held would stay reserved.
-    std::erase_if(plan.faults,
-                  [](const PlannedFault& fault) { return fault.kind <= FaultKind::power_cut; });
+    std::erase_if(plan.faults, [](const PlannedFault& fault) { return kills(fault.kind); });
   }
   if (!faults || plan.nodes < 2) return;
   const std::uint64_t count = random.below(4);
@@ -284,8 +305,7 @@ Plan make_plan(const RunConfig& config) {
   // a deletion that fails is put off.
   const bool somebody_goes =
       std::ranges::any_of(plan.faults, [&plan](const PlannedFault& fault) {
-        return fault.kind <= FaultKind::power_cut || fault.kind == FaultKind::leave ||
-               plan.fence_level == FenceLevel::storage;
+        return fault.kind != FaultKind::disconnect || plan.fence_level == FenceLevel::storage;
       });
   plan.scans_orphans =
       somebody_goes || plan.disk_fails || plan.full_volume || plan.seed % 2 == 0;

@@ -21,21 +21,27 @@ namespace scoutfs::sim {
 enum class FaultKind : std::uint8_t {
   kill_one,  // a node dies; its slot comes back
   kill_leader,
-  kill_all,      // all die; the array keeps its cache
-  power_cut,     // all die and the array loses what was not durable
-  disconnect,    // connections between two nodes break
-  partition,     // two nodes hear nothing of each other for a while
-  one_way,       // one of two nodes hears nothing of the other
-  isolate,       // a node hears nothing of anybody, nor they of it
-  pause,         // a node stands still and goes on as if nothing had happened
-  leave,         // a node unmounts and comes back
-  lose_disk,     // a node loses its connection to the disk for a while
-  restart_disk,  // all do: the disk's server is started anew
+  kill_all,        // all die; the array keeps its cache
+  power_cut,       // all die and the array loses what was not durable
+  disconnect,      // connections between two nodes break
+  partition,       // two nodes hear nothing of each other for a while
+  one_way,         // one of two nodes hears nothing of the other
+  isolate,         // a node hears nothing of anybody, nor they of it
+  pause,           // a node stands still and goes on as if nothing had happened
+  leave,           // a node unmounts and comes back
+  kill_at,         // the next node that reaches a milestone dies there or soon after
+  isolate_leader,  // for longer than its lease
+  deafen_leader,   // likewise, but the others hear it
+  split_leader,    // likewise, and only from some of the others
+  pause_leader,    // so that it wakes up deposed
+  restart_storm,   // nodes die and come back, one after the other, faster than they recover
+  lose_disk,       // a node loses its connection to the disk for a while
+  restart_disk,    // all do: the disk's server is started anew
   // Drawn beside the others.
   long_pause,  // longer than a lease and a fence
   long_isolation,
 };
-inline constexpr std::size_t kFaultKinds = 12;  // those drawn first
+inline constexpr std::size_t kFaultKinds = 18;  // those drawn first
 std::string_view to_string(FaultKind kind);
 
 struct PlannedFault {
@@ -46,6 +52,7 @@ struct PlannedFault {
   unsigned other = 0;
   TimeNs lasts_ns = 0;  // until it is over: healed, restarted
   CutMode cut = CutMode::keeps_all;
+  Milestone milestone = Milestone::voted;  // of kill_at
 };
 
 // A part of the volume, as its superblock lays it out.

@@ -19,11 +19,14 @@ namespace {
 constexpr TimeNs kStuck = 120 * kSecond;           // nothing done for so long is a failure
 constexpr TimeNs kComesBack = 300 * kMillisecond;  // a node that left, or could not start
 constexpr TimeNs kSettles = 5 * kSecond;           // beside some rounds of the scan for orphans
+constexpr TimeNs kProbe = 10 * kSecond;            // after the last fault all nodes work again
+constexpr TimeNs kLongerThanLease = 2 * kSecond;   // of any heartbeat that a plan draws
 constexpr std::uint64_t kStepsMax = 20'000'000;
 
-constexpr const char* kOracles[] = {"answer", "check", "crash", "eio",     "fence",  "format",
-                                    "image",  "index", "lease", "mount",   "space",  "spin",
-                                    "start",  "stuck", "tree",  "unmount", "witness"};
+constexpr const char* kOracles[] = {"answer", "check", "crash",   "eio",    "fence",
+                                    "format", "image", "index",   "leader", "lease",
+                                    "mount",  "probe", "space",   "spin",   "start",
+                                    "stuck",  "tree",  "unmount", "witness"};
 
 class Run {
  public:
@@ -60,6 +63,7 @@ class Run {
       verdict.what = board.failure()->what;
     }
     verdict.hash = world_.trace().hash();
+    verdict.probe_ns = probe_ns_;
     verdict.virtual_ns = world_.now_ns();
     verdict.events = world_.trace().events();
     verdict.steps = steps_;
@@ -124,7 +128,7 @@ class Run {
       inject_due_faults();
       begin_due_troubles();
       const bool all_called = cluster_.workload().taken() >= plan_.operations;
-      const bool all_injected = next_fault_ == plan_.faults.size();
+      const bool all_injected = next_fault_ == plan_.faults.size() && storms_ == 0;
       if (all_called && all_injected && cluster_.all_serving() && !cluster_.busy()) return true;
     }
   }
@@ -172,6 +176,41 @@ class Run {
     }
   }
 
+  void isolate(unsigned node, TimeNs lasts_ns) {
+    for (unsigned other = 0; other < plan_.nodes; ++other) {
+      if (other == node) continue;
+      block(node, other, lasts_ns);
+      block(other, node, lasts_ns);
+    }
+  }
+
+  // In one direction from all, or in both from some.
+  void cut_leader_off(const PlannedFault& fault) {
+    const unsigned leader = cluster_.leader().value_or(fault.node);
+    const TimeNs lasts_ns = kLongerThanLease + fault.lasts_ns;
+    const bool one_way = fault.kind == FaultKind::deafen_leader;
+    for (unsigned other = 0; other < plan_.nodes; ++other) {
+      if (other == leader) continue;
+      if (!one_way && (fault.then_steps >> other) % 2 == 0) continue;
+      block(other, leader, lasts_ns);
+      if (!one_way) block(leader, other, lasts_ns);
+    }
+  }
+
+  // `left` more deaths, each of another node, with little time between.
+  void storm(unsigned node, unsigned left, TimeNs pause_ns) {
+    cluster_.kill(node);
+    cluster_.start_after(node, pause_ns / 2);
+    if (left == 0) {
+      --storms_;
+      return;
+    }
+    world_.events().after(pause_ns, [this, node, left, pause_ns] {
+      storm((node + 1) % plan_.nodes, left - 1, pause_ns);
+      cluster_.note_progress();
+    });
+  }
+
   void inject(const PlannedFault& fault) {
     enter_fault(cluster_, fault);
     world_.trace().event(world_.now_ns(), fault.node, EventKind::fault,
@@ -210,11 +249,30 @@ class Run {
         break;
       case FaultKind::isolate:
       case FaultKind::long_isolation:
-        for (unsigned other = 0; other < plan_.nodes; ++other) {
-          if (other == fault.node) continue;
-          block(fault.node, other, fault.lasts_ns);
-          block(other, fault.node, fault.lasts_ns);
-        }
+        isolate(fault.node, fault.lasts_ns);
+        break;
+      case FaultKind::isolate_leader:
+        isolate(cluster_.leader().value_or(fault.node), kLongerThanLease + fault.lasts_ns);
+        break;
+      case FaultKind::deafen_leader:
+      case FaultKind::split_leader:
+        cut_leader_off(fault);
+        break;
+      case FaultKind::pause_leader:
+        cluster_.pause(cluster_.leader().value_or(fault.node),
+                       kLongerThanLease / 2 + fault.lasts_ns);
+        break;
+      case FaultKind::kill_at:
+        // Right there, while what comes next is on its way, or when it is done.
+        cluster_.arm(fault.milestone, fault.then_steps % 3 * kMillisecond * fault.then_steps,
+                     fault.lasts_ns);
+        // Somebody has to get somewhere.
+        if (fault.then_steps % 2 == 0) cluster_.ask_to_leave(cluster_.leader().value_or(0));
+        break;
+      case FaultKind::restart_storm:
+        ++storms_;
+        storm(fault.node, 3 + static_cast<unsigned>(fault.then_steps % 8),
+              fault.lasts_ns / 4 + kMillisecond);
         break;
       case FaultKind::pause:
       case FaultKind::long_pause:
@@ -251,10 +309,36 @@ class Run {
     return true;
   }
 
+  // The faults have ended: within a bounded time an operation gets done on every node.
+  bool probe() {
+    world_.board().ran("probe");
+    const TimeNs healed_ns = world_.now_ns();
+    std::uint64_t probed = 0;
+    while (probed < plan_.nodes) {
+      if (world_.now_ns() > healed_ns + kProbe) {
+        world_.board().fail("probe",
+                            fmt::format("{} of {} nodes did nothing for {} s after "
+                                        "the last fault",
+                                        plan_.nodes - probed, plan_.nodes, kProbe / kSecond));
+        return false;
+      }
+      probed = 0;
+      for (unsigned node = 0; node < plan_.nodes; ++node) {
+        NodeLife* const life = cluster_.life(node);
+        if (life != nullptr && life->probed(healed_ns)) ++probed;
+      }
+      if (!step(kComesBack)) return false;
+    }
+    probe_ns_ = world_.now_ns() - healed_ns;
+    return true;
+  }
+
   // Everything is quiet: what was put off gets done, and every node reads everything.
   bool settle() {
     cluster_.network().unblock_all();
     cluster_.disk().errors().heal();
+    cluster_.disarm();
+    if (!probe()) return false;
     // What the disk put out of service comes back before.
     const bool served = cluster_.all_serving();
     const TimeNs scans_ns = plan_.scans_orphans ? 4 * plan_.mount.fs.orphan_scan_ns : 0;
@@ -301,12 +385,11 @@ class Run {
   }
 
   void leave_at_the_end() {
-    // The others cannot leave without the leader.
-    const unsigned leader = cluster_.leader().value_or(0);
-    for (unsigned node = 0; node < plan_.nodes; ++node) {
-      if (node != leader && !wait_until_gone(node)) return;
+    // Whoever leads, the others go on and leave after it.
+    for (unsigned i = 0; i < plan_.nodes; ++i) {
+      const auto first = static_cast<unsigned>(plan_.seed % plan_.nodes);
+      if (!wait_until_gone((first + i) % plan_.nodes)) return;
     }
-    if (!wait_until_gone(leader)) return;
     cluster_.resolve_all(cluster_.disk().image());
     check_image(cluster_.disk().image(), "after all have left");
     compare_tree(cluster_.disk().image(), cluster_.judge(), world_.board(), Orphans::none);
@@ -345,6 +428,8 @@ class Run {
   World world_;
   Cluster cluster_;
   std::uint64_t steps_ = 0;
+  unsigned storms_ = 0;  // that go on
+  TimeNs probe_ns_ = 0;  // how long the slowest node's took
   std::size_t next_fault_ = 0;
   std::size_t next_trouble_ = 0;
   bool emptied_ = false;

@@ -17,6 +17,7 @@ struct Verdict {
   std::string what;
   Hash128 hash;  // of every event
   TimeNs virtual_ns = 0;
+  TimeNs probe_ns = 0;  // after the last fault, until every node had done an operation
   std::uint64_t events = 0, steps = 0;
   std::uint64_t operations = 0;       // answered
   std::uint64_t lost_operations = 0;  // taken back by a crash, legally

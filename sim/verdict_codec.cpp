@@ -32,9 +32,10 @@ std::string encode(const Verdict& verdict) {
   std::string bytes;
   Writer out(bytes);
   for (const std::uint64_t number :
-       {verdict.seed, verdict.hash.low, verdict.hash.high, verdict.virtual_ns, verdict.events,
-        verdict.steps, verdict.operations, verdict.lost_operations, verdict.deaths,
-        verdict.late_writes, verdict.messages, verdict.disk_requests, verdict.nodes}) {
+       {verdict.seed, verdict.hash.low, verdict.hash.high, verdict.virtual_ns, verdict.probe_ns,
+        verdict.events, verdict.steps, verdict.operations, verdict.lost_operations,
+        verdict.deaths, verdict.late_writes, verdict.messages, verdict.disk_requests,
+        verdict.nodes}) {
     out.put(number);
   }
   out.put_bool(verdict.passed);
@@ -54,9 +55,9 @@ Result<Verdict> decode_verdict(std::string_view bytes) {
   Verdict verdict;
   for (std::uint64_t* number :
        {&verdict.seed, &verdict.hash.low, &verdict.hash.high, &verdict.virtual_ns,
-        &verdict.events, &verdict.steps, &verdict.operations, &verdict.lost_operations,
-        &verdict.deaths, &verdict.late_writes, &verdict.messages, &verdict.disk_requests,
-        &verdict.nodes}) {
+        &verdict.probe_ns, &verdict.events, &verdict.steps, &verdict.operations,
+        &verdict.lost_operations, &verdict.deaths, &verdict.late_writes, &verdict.messages,
+        &verdict.disk_requests, &verdict.nodes}) {
     *number = in.get<std::uint64_t>();
   }
   verdict.passed = in.get_bool();

@@ -36,6 +36,7 @@ LeaderSession::LeaderSession(Env env, Identity identity, LeaderFinder& finder,
       identity_(std::move(identity)),
       finder_(finder),
       owner_(owner),
+      retry_(env.scheduler),
       cancellation_(env.scheduler),
       scope_(env.scheduler) {}
 
@@ -44,12 +45,23 @@ void LeaderSession::start() {
   scope_.spawn(watch());
 }
 
+void LeaderSession::leader_changed(Term term, Address address) {
+  if (term <= term_ && connected()) return;
+  if (channel_ != nullptr) channel_->detach();
+  if (leader_ != address) {
+    if (setup_ != nullptr) setup_->close();
+    if (attempt_ != nullptr) attempt_->request();
+  }
+  retry_.wake_all();
+}
+
 Task<void> LeaderSession::stop() {
   fail(Errc::stopping);
   stopping_ = true;
   cancellation_.request();
   if (channel_ != nullptr) channel_->detach();
   if (setup_ != nullptr) setup_->close();
+  if (attempt_ != nullptr) attempt_->request();
   co_await scope_.drain();
 }
 
@@ -176,7 +188,7 @@ Task<void> LeaderSession::run() {
     if (again || stopping_) continue;
     // Members that lost their leader together do not come back together.
     const TimeNs delay_ns = kRetry + env_.random.below(kRetry);
-    co_await Sleep(env_.scheduler, delay_ns, &cancellation_);
+    co_await retry_.wait(&cancellation_, env_.clock.now_ns() + delay_ns);
   }
 }
 
@@ -195,10 +207,23 @@ session::Greeting LeaderSession::greeting() const {
   return greeting;
 }
 
-Task<bool> LeaderSession::connect_once(Address address) {
+Task<void> LeaderSession::connect(Address address, Connected done) {
   Result<std::unique_ptr<Connection>> connected = co_await env_.network.connect(address);
-  if (!connected.has_value() || stopping_) co_return false;
-  setup_ = std::shared_ptr<Connection>(std::move(*connected));
+  done.set(std::move(connected));
+}
+
+Task<bool> LeaderSession::connect_once(Address address) {
+  // A connect to a host that is gone may take long; nobody waits for its end.
+  const std::shared_ptr<Cancellation> attempt = std::make_shared<Cancellation>(env_.scheduler);
+  attempt_ = attempt;
+  const Connected done(env_.scheduler);
+  scope_.spawn(connect(address, done));
+  std::optional<Result<std::unique_ptr<Connection>>> connected =
+      co_await done.wait(attempt.get(), kForever);
+  attempt_ = nullptr;
+  if (!connected.has_value()) co_return !stopping_;
+  if (!connected->has_value() || stopping_) co_return false;
+  setup_ = std::shared_ptr<Connection>(std::move(**connected));
   setup_deadline_ns_ = env_.clock.now_ns() + identity_.silence_ns;
   const std::shared_ptr<Connection> connection = setup_;
   connection->send(session::encode_setup(greeting()));
@@ -219,6 +244,8 @@ Task<bool> LeaderSession::connect_once(Address address) {
 }
 
 Task<bool> LeaderSession::begin(Welcome welcome, std::unique_ptr<Connection> connection) {
+  // A leader that was deposed and does not know it yet.
+  if (welcome.term < term_) co_return false;
   if (welcome.slot != identity_.slot) identity_.slot = welcome.slot;
   if (!welcome.resumed) {
     ready_ = false;

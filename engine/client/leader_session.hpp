@@ -57,6 +57,9 @@ class LeaderSession {
   LeaderSession(Env env, Identity identity, LeaderFinder& finder, SessionOwner& owner);
 
   void start();
+  // `term` is led by somebody that members may come to: a session of an older one looks again
+  // at once.
+  void leader_changed(Term term, Address address);
   // Ends the session; unanswered requests end with stopping.
   Task<void> stop();
 
@@ -98,6 +101,8 @@ class LeaderSession {
   Task<void> run();
   Task<void> watch();
   // One connection, from connect to its end. False: wait before the next.
+  using Connected = OneShot<Result<std::unique_ptr<Connection>>>;
+  Task<void> connect(Address address, Connected done);
   Task<bool> connect_once(Address address);
   Task<bool> begin(session::Welcome welcome, std::unique_ptr<Connection> connection);
   Task<bool> on_refusal(session::Refusal refusal);
@@ -122,7 +127,9 @@ class LeaderSession {
   std::shared_ptr<Connection> setup_;  // a connection on which nobody has answered yet
   TimeNs setup_deadline_ns_ = 0;
   std::vector<Incarnation> confirmed_dead_;
-  std::string refused_;  // why the last greeting was
+  std::string refused_;                    // why the last greeting was
+  WaitQueue retry_;                        // between attempts
+  std::shared_ptr<Cancellation> attempt_;  // ends a connect that is in progress
   Cancellation cancellation_;
   TaskScope scope_;
 };

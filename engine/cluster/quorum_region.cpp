@@ -46,7 +46,7 @@ Term newest_term(const QuorumRegion::Blocks& blocks) {
 const QuorumBlock* leader_of(const QuorumRegion::Blocks& blocks) {
   const QuorumBlock* leader = nullptr;
   for (const auto& block : blocks) {
-    if (!block.has_value() || !block->leads()) continue;
+    if (!block.has_value() || !block->leads() || block->inherited()) continue;
     if (leader == nullptr || leader->elect < block->elect) leader = &*block;
   }
   return leader;

@@ -28,7 +28,7 @@ class QuorumRegion {
 
 // The largest term any block speaks of.
 Term newest_term(const QuorumRegion::Blocks& blocks);
-// The block of the newest leader that has not stopped.
+// The block of the newest leader that has not stopped and still holds its slot.
 const format::QuorumBlock* leader_of(const QuorumRegion::Blocks& blocks);
 
 }  // namespace scoutfs::cluster

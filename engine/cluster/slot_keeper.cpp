@@ -26,17 +26,24 @@ Task<Result<QuorumRegion::Blocks>> SlotKeeper::observe() {
   Result<QuorumRegion::Blocks> blocks = co_await region_.read_all();
   if (!blocks.has_value()) co_return blocks;
   const TimeNs now_ns = env_.clock.now_ns();
-  if (first_look_ns_ == 0) first_look_ns_ = std::max<TimeNs>(now_ns, 1);
   for (const auto& block : *blocks) {
     if (!block.has_value()) continue;
     Observed& observed = observed_[block->slot];
     if (observed.seen && observed.write_number != block->write_number) {
       observed.changed_ns = std::max<TimeNs>(now_ns, 1);
+      observed.since_ns = now_ns;
     }
+    if (!observed.seen) observed.since_ns = now_ns;
     observed.seen = true;
     observed.write_number = block->write_number;
   }
+  seen_ = *blocks;
   co_return blocks;
+}
+
+bool SlotKeeper::quiet(std::uint16_t slot, TimeNs duration_ns) const {
+  const Observed& observed = observed_.at(slot);
+  return observed.seen && env_.clock.now_ns() >= observed.since_ns + duration_ns;
 }
 
 bool SlotKeeper::alive(const QuorumBlock& block) const {
@@ -66,33 +73,6 @@ Task<Result<bool>> SlotKeeper::gone(QuorumBlock holder, Cancellation* cancellati
   SCOUTFS_CO_TRY(const bool advances, co_await watch_block(holder.slot, cancellation));
   if (advances) co_return fail(Errc::busy);
   co_return false;
-}
-
-Task<Result<SlotKeeper::View>> SlotKeeper::look() {
-  SCOUTFS_CO_TRY(const QuorumRegion::Blocks blocks, co_await observe());
-  View view;
-  if (const QuorumBlock* leader = leader_of(blocks)) {
-    view.leader = *leader;
-    view.leader_alive = alive(*leader);
-  }
-  view.anybody = std::any_of(blocks.begin(), blocks.end(), [](const auto& block) {
-    return block.has_value() && !block->ended;
-  });
-  if (!block_.has_value()) co_return view;
-  // A block that is alive advances within a heartbeat or two.
-  const bool watched = env_.clock.now_ns() >= first_look_ns_ + 3 * options_.heartbeat_ns;
-  bool lower_alive = false;
-  for (std::uint16_t slot = 0; slot < block_->slot; ++slot) {
-    if (!blocks[slot].has_value() || blocks[slot]->ended) continue;
-    if (!watched || alive(*blocks[slot])) lower_alive = true;
-  }
-  view.may_lead = !lower_alive;
-  if (view.may_lead && view.leader.has_value() && view.leader->who != block_->who) {
-    const QuorumBlock leader = *view.leader;
-    const Result<bool> dead = co_await env_.fencing.confirm_dead(leader.who, leader.host);
-    view.may_lead = dead.has_value() && *dead;
-  }
-  co_return view;
 }
 
 // ---- Our slot ----
@@ -176,7 +156,11 @@ Task<Result<void>> SlotKeeper::claim(std::uint16_t slot) {
     block.voted = old.voted;
     block.voted_for = old.voted_for;
     block.elect = old.elect;
-    block.stop = old.elect;  // its leadership, if it had one, is over: it is dead or has left
+    block.leader = old.leader;
+    block.stop = old.elect;
+    // Its leadership, if it had one, is over: its process is. A storage that fences may have
+    // fenced the mount and not its server; whoever leads next makes sure of that one.
+    if (env_.fencing.level() == FenceLevel::storage) block.stop = old.stop;
     epoch_ = old.who.epoch.next();
   }
   block.slot = slot;
@@ -197,29 +181,22 @@ Task<Result<void>> SlotKeeper::claim(std::uint16_t slot) {
   co_return Result<void>{};
 }
 
-// ---- Leading ----
+// ---- What the Elector decides ----
 
-Task<Result<std::optional<Term>>> SlotKeeper::elect() {
-  SCOUTFS_ASSERT(block_.has_value());
-  SCOUTFS_CO_TRY(const QuorumRegion::Blocks before, co_await observe());
-  const Term term{newest_term(before).number + 1, block_->slot};
+Task<Result<void>> SlotKeeper::vote(Term term) {
+  if (!block_.has_value()) co_return fail(Errc::fenced);
+  SCOUTFS_ASSERT(block_->voted.number < term.number || block_->voted == term);
+  block_->voted = term;
+  block_->voted_for = term.slot;
+  co_return co_await write_block();
+}
+
+Task<Result<void>> SlotKeeper::elect(Term term) {
+  if (!block_.has_value()) co_return fail(Errc::fenced);
+  SCOUTFS_ASSERT(block_->elect < term);
   block_->elect = term;
-  SCOUTFS_CO_CHECK(co_await write_block());
-  // Durable; now look who else is there (DESIGN 15, rule 3).
-  SCOUTFS_CO_TRY(const QuorumRegion::Blocks after, co_await observe());
-  for (const auto& block : after) {
-    if (!block.has_value() || block->who == block_->who || !block->leads()) continue;
-    bool over = false;
-    if (block->elect < term) {
-      const QuorumBlock other = *block;
-      const Result<bool> dead = co_await env_.fencing.confirm_dead(other.who, other.host);
-      over = dead.has_value() && *dead;
-    }
-    if (over) continue;
-    SCOUTFS_CO_CHECK(co_await stop_leading());
-    co_return std::optional<Term>{};
-  }
-  co_return std::optional<Term>{term};
+  block_->leader = format::leader_incarnation(block_->who, term).rid;
+  co_return co_await write_block();
 }
 
 Task<Result<void>> SlotKeeper::stop_leading() {
@@ -243,8 +220,10 @@ Task<void> SlotKeeper::beat() {
     if (blocks.has_value() && block_.has_value()) {
       const auto& ours = (*blocks)[block_->slot];
       if (ours.has_value() && ours->who != block_->who) {
-        on_lost_(fmt::format("slot {} was taken by {} at {}", block_->slot, ours->name,
-                             to_string(ours->address)));
+        const std::string why = fmt::format("slot {} was taken by {} at {}", block_->slot,
+                                            ours->name, to_string(ours->address));
+        block_.reset();  // it is theirs to write
+        on_lost_(why);
         co_return;
       }
     }

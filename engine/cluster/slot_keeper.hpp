@@ -1,9 +1,7 @@
 // SlotKeeper: this mount's quorum block, and what it sees in the others'.
 //
-// The static policy of leadership, until elections exist (DESIGN 8): the mount with the lowest
-// slot whose block advances leads; the others wait for it, also while it is away. A mount takes
-// the lead only when nobody has it: no block shows an election without its stop, or the
-// incarnation that wrote it is known to be dead and drained.
+// It chooses a slot and claims it, keeps its block advancing, and writes into it what the
+// Elector decides: votes, elections, their ends.
 #pragma once
 
 #include <array>
@@ -47,22 +45,22 @@ class SlotKeeper {
   std::uint16_t slot() const { return block_.has_value() ? block_->slot : kNone; }
   Epoch epoch() const { return epoch_; }
 
-  // What the blocks say now. Errors: those of the device.
-  struct View {
-    std::optional<format::QuorumBlock>
-        leader;                 // has won and not stopped; maybe this mount itself
-    bool leader_alive = false;  // its block advances
-    bool may_lead =
-        false;             // nobody leads, and no lower slot is alive as far as we have watched
-    bool anybody = false;  // some block is in use
-  };
-  Task<Result<View>> look();
+  // Reads all blocks from the device, and notes which have changed. Errors: those of the
+  // device.
+  Task<Result<QuorumRegion::Blocks>> observe();
+  // As observe() last found them; empty before it first did.
+  const QuorumRegion::Blocks& seen() const { return seen_; }
+  // True if the block has been watched for `duration_ns` and has not changed in that time.
+  bool quiet(std::uint16_t slot, TimeNs duration_ns) const;
 
-  // Makes this mount the leader of a new term, unless somebody else leads or runs as well.
-  // nullopt: not this time. Errors: those of the device.
-  Task<Result<std::optional<Term>>> elect();
-  // The server of `term` has ended and all of its writes are answered.
+  // Each is durable in our block when it returns. Errors: fenced (the slot is not ours), those
+  // of the device; then it becomes durable with the next write that succeeds.
+  Task<Result<void>> vote(Term term);
+  Task<Result<void>> elect(Term term);
+  // The server of the newest election has ended, and all of its writes are answered.
   Task<Result<void>> stop_leading();
+  // Our block as it is in memory. Requires: claimed.
+  const format::QuorumBlock& block() const { return *block_; }
 
   // Keeps the block advancing. `on_lost` is called if another incarnation writes it, or the
   // disk is out of reach for good.
@@ -75,11 +73,11 @@ class SlotKeeper {
   static constexpr std::uint16_t kNone = format::kNoSlot;
   struct Observed {
     std::uint64_t write_number = 0;
-    TimeNs changed_ns = 0;  // when we last saw it change
+    TimeNs changed_ns = 0;  // when we last saw it change; 0: never
+    TimeNs since_ns = 0;    // when we last saw another version of it, or first looked
     bool seen = false;
   };
 
-  Task<Result<QuorumRegion::Blocks>> observe();
   bool alive(const format::QuorumBlock& block) const;
   // Waits until a block has advanced (true), or has not for the silence time (false).
   Task<Result<bool>> watch_block(std::uint16_t slot, Cancellation* cancellation);
@@ -94,7 +92,7 @@ class SlotKeeper {
   std::uint64_t slots_version_;
   SlotOptions options_;
   std::array<Observed, format::kSlotsMax> observed_{};
-  TimeNs first_look_ns_ = 0;
+  QuorumRegion::Blocks seen_;
   TimeNs next_warning_ns_ = 0;  // the operator is not told again before
   std::optional<format::QuorumBlock> block_;
   Epoch epoch_{1};

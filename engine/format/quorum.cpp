@@ -28,6 +28,15 @@ std::string get_text(Reader& in) {
 
 }  // namespace
 
+Incarnation leader_incarnation(Incarnation mount, Term term) {
+  const std::uint64_t rid = mix(mount.rid.value, term.number, term.slot);
+  return {.rid = Rid{rid == 0 ? 1 : rid}, .epoch = Epoch{term.number}};
+}
+
+bool QuorumBlock::inherited() const {
+  return elect.number != 0 && server() != leader_incarnation(who, elect);
+}
+
 std::string encode(const QuorumBlock& block, Fsid fsid) {
   SCOUTFS_ASSERT(block.slot < kSlotsMax);
   std::string image(kChecksumSize, '\0');
@@ -43,6 +52,7 @@ std::string encode(const QuorumBlock& block, Fsid fsid) {
   out.put(block.stop);
   out.put(block.voted);
   out.put(block.voted_for);
+  out.put(block.leader);
   out.put_bool(block.ended);
   out.put(block.slots_version);
   out.put(block.host.process);
@@ -71,6 +81,7 @@ Result<QuorumBlock> decode_quorum_block(std::string_view image, Fsid fsid, std::
   block.stop = in.get_term();
   block.voted = in.get_term();
   block.voted_for = in.get<std::uint16_t>();
+  block.leader = in.get_id<Rid>();
   block.ended = in.get_bool();
   block.slots_version = in.get<std::uint64_t>();
   block.host.process = in.get<std::uint64_t>();

@@ -13,7 +13,7 @@
 namespace scoutfs::format {
 
 // Contributed to format_description(). Changes with the table below.
-inline constexpr std::string_view kQuorumFormat = "quorum 1\n";
+inline constexpr std::string_view kQuorumFormat = "quorum 2\n";
 
 // One block a slot, in two alternating copies; only the holder of the slot writes it.
 //
@@ -31,11 +31,12 @@ inline constexpr std::string_view kQuorumFormat = "quorum 1\n";
 //       66    10  stop            the newest of its terms that ended cleanly
 //       76    10  voted           the newest term it gave its vote to
 //       86     2  voted for       the slot that got it
-//       88     1  ended           1: the holder left cleanly
-//       89     8  slots version   configuration of slots it knows
-//       97     8  process
-//      105     8  process start
-//      113     1  name size, then name, machine, boot: size byte and up to 64 bytes each
+//       88     8  leader          rid under which the server of `elect` opens the device
+//       96     1  ended           1: the holder left cleanly
+//       97     8  slots version   configuration of slots it knows
+//      105     8  process
+//      113     8  process start
+//      121     1  name size, then name, machine, boot: size byte and up to 64 bytes each
 //        -     -  zero to the end
 struct QuorumBlock {
   static constexpr std::size_t kTextMax = 64;  // bytes of name, machine, boot
@@ -47,6 +48,7 @@ struct QuorumBlock {
   Term elect, stop;
   Term voted;
   std::uint16_t voted_for = 0;
+  Rid leader;  // not of `who` if an earlier holder of the slot won `elect`
   bool ended = false;
   std::uint64_t slots_version = 0;
   HostId host;
@@ -55,7 +57,16 @@ struct QuorumBlock {
 
   // It won an election and has not said that it stopped.
   bool leads() const { return stop < elect; }
+  // The incarnation of the server of `elect`.
+  Incarnation server() const { return {.rid = leader, .epoch = Epoch{elect.number}}; }
+  // `elect` was won by an earlier holder of the slot.
+  bool inherited() const;
 };
+
+// The incarnation under which the server of `term` opens the device, when the mount that won it
+// is `mount`. It is what the storage fences when the leader is deposed; the mount itself goes
+// on.
+Incarnation leader_incarnation(Incarnation mount, Term term);
 
 // Requires: texts within kTextMax. The image is one block.
 std::string encode(const QuorumBlock& block, Fsid fsid);

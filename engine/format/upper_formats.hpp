@@ -10,6 +10,6 @@ namespace scoutfs::format {
 inline constexpr std::string_view kBatchFormat = "batch 1: count, {key, present, value}\n";
 inline constexpr std::string_view kManifestFormat =
     "manifest 1: ref items coverage level record\n";
-inline constexpr std::string_view kWireFormat = "wire 2\n";
+inline constexpr std::string_view kWireFormat = "wire 3\n";
 
 }  // namespace scoutfs::format

@@ -75,6 +75,8 @@ struct MountStatus {
   bool leader = false;
   bool connected = false;
   std::optional<std::uint16_t> leader_slot;
+  Rid leader_rid;                     // of its mount; 0: not known
+  std::vector<std::uint16_t> voters;  // slots that elect a leader now
   std::string leader_address;
   Term term;
   Seq open_seq, last_recorded_seq;
@@ -117,6 +119,8 @@ class Mount {
   client::Store& store();
   const format::Superblock& superblock() const;
   MountStatus status() const;
+  // Zero before a slot was claimed.
+  Incarnation who() const;
 
   // The kernel's caches, to be dropped before a lock is. Set before start(); may stay unset.
   void set_revoke_listener(client::RevokeListener* listener);

@@ -1,5 +1,6 @@
 #include "engine/server/authority.hpp"
 
+#include <algorithm>
 #include <string>
 
 #include "engine/base/codec.hpp"
@@ -14,6 +15,11 @@ StorageAuthority::StorageAuthority(Env env, Options options, std::function<void(
       cancellation_(env.scheduler),
       scope_(env.scheduler) {}
 
+TimeNs StorageAuthority::end_ns() const {
+  if (!options_.votes_end_ns) return storage_end_ns_;
+  return std::min(storage_end_ns_, options_.votes_end_ns());
+}
+
 Task<void> StorageAuthority::ask() {
   // A fence refuses reads as well, so any block tells.
   std::string block(kBlockSize, '\0');
@@ -22,7 +28,7 @@ Task<void> StorageAuthority::ask() {
     const auto out = std::as_writable_bytes(std::span(block));
     const Result<void> accepted = co_await env_.device.read(BlockNo{0}, out);
     if (accepted.has_value()) {
-      end_ns_ = asked_ns + counted_short(options_.lease_ns);
+      storage_end_ns_ = asked_ns + counted_short(options_.lease_ns);
       on_accepted_();
     }
     co_await Sleep(env_.scheduler, options_.interval_ns, &cancellation_);

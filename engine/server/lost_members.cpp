@@ -79,7 +79,7 @@ Task<Result<void>> Server::fence_off(Rid rid) {
       co_return Result<void>{};
     }
     if (failed_with(fenced, Errc::fenced)) {
-      env_.log.error("leader: the fencing service knows a newer leader");
+      fail_server(fenced.error(), "the fencing service knows a newer leader");
       co_return std::unexpected(fenced.error());
     }
     if (env_.clock.now_ns() >= next_report_ns) {

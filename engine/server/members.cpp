@@ -15,10 +15,8 @@ constexpr TimeNs kRecoveryPoll = 250 * kMillisecond;
 constexpr TimeNs kRecoveryReport = 5 * kSecond;  // how often the operator is told again
 }  // namespace
 
-Task<void> Server::serve(std::unique_ptr<Connection> connection) {
-  const Result<std::string> frame = co_await connection->receive();
-  if (!frame.has_value()) co_return;
-  Result<Setup> first = session::decode_setup(*frame);
+Task<void> Server::serve(std::unique_ptr<Connection> connection, std::string frame) {
+  Result<Setup> first = session::decode_setup(frame);
   if (!first.has_value() || !std::holds_alternative<Greeting>(*first)) {
     env_.log.warn("connection from {} refused: not a greeting", to_string(connection->peer()));
     co_return;
@@ -190,6 +188,7 @@ Task<void> Server::recover() {
 
 void Server::finish_recovery() {
   recovering_ = false;
+  env_.reached(Milestone::recovered, term_);
   env_.log.info("leader: serving, term {}, {} members", term_.number, state_->members().size());
   follow_authority();
   changed_.wake_all();

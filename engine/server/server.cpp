@@ -26,7 +26,10 @@ Server::Server(Env env, lsm::SegmentCache& cache, format::Superblock superblock,
       state_(std::make_unique<ServerState>(superblock)),
       locks_(GrantId{(term.number << kGrantBits) + 1}),
       picker_(options_.compaction),
-      authority_(env, {.interval_ns = options_.heartbeat_ns, .lease_ns = options_.lease_ns},
+      authority_(env,
+                 {.interval_ns = options_.heartbeat_ns,
+                  .lease_ns = options_.lease_ns,
+                  .votes_end_ns = options_.votes_end_ns},
                  [this] { follow_authority(); }),
       membership_(env.scheduler),
       changed_(env.scheduler),
@@ -82,11 +85,10 @@ Task<Result<void>> Server::stop() {
   co_return closed;
 }
 
-void Server::fail_server(Error error) {
+void Server::fail_server(Error error, std::string_view why) {
   if (failed_) return;
   failed_ = true;
-  env_.log.error("leader: the server tree cannot be written ({}); no longer serving",
-                 to_string(error.code));
+  env_.log.error("leader: {} ({}); no longer serving", why, to_string(error.code));
   for (auto& [rid, session] : sessions_) {
     if (session.channel != nullptr) session.channel->detach();
   }
@@ -312,7 +314,7 @@ Task<Result<void>> Server::commit_changes() {
   } else {
     result = co_await tree_.commit(std::move(batch));
   }
-  if (!result.has_value()) fail_server(result.error());
+  if (!result.has_value()) fail_server(result.error(), "the server tree cannot be written");
   co_return result;
 }
 

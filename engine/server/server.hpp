@@ -46,19 +46,22 @@ struct ServerOptions {
   TimeNs fence_after_ns = kSecond;
   TimeNs fence_idle_after_ns = 30 * kSecond;
   TimeNs recovery_grace_ns = 5 * kSecond;
+  // Until when the votes let this leader lead (StorageAuthority); null: they do not limit it.
+  std::function<TimeNs()> votes_end_ns;
 };
 
 class Server {
  public:
-  // `on_failed` is called once if the server can go on no longer (its device failed it).
+  // `on_failed` is called once if the server can go on no longer (its device failed it, or
+  // there is a newer leader).
   Server(Env env, lsm::SegmentCache& cache, format::Superblock superblock, Term term, Rid self,
          ServerOptions options, std::function<void(Error)> on_failed);
   ~Server();
 
   // Errors: corrupt, those of the device.
   Task<Result<void>> start();
-  // Serves one incoming connection until it ends.
-  Task<void> serve(std::unique_ptr<Connection> connection);
+  // Serves one incoming connection, whose first frame was read already, until it ends.
+  Task<void> serve(std::unique_ptr<Connection> connection, std::string first);
   // Ends all sessions, waits for what is running, writes the last checkpoint; also after a
   // start() that failed. After it returns, everything the server ever wrote has been answered.
   // Errors: those of the device.
@@ -166,7 +169,7 @@ class Server {
   Task<void> do_job_result(Rid rid, RequestId id, session::JobResult result);
   Task<void> do_farewell(Rid rid, RequestId id);
   void violation(Rid rid, std::string_view what);
-  void fail_server(Error error);
+  void fail_server(Error error, std::string_view why);
 
   Task<void> recover();
   void finish_recovery();

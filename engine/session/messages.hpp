@@ -17,7 +17,7 @@
 
 namespace scoutfs::session {
 
-static_assert(format::kWireFormat == "wire 2\n");
+static_assert(format::kWireFormat == "wire 3\n");
 
 // ---- Connection set-up ----
 

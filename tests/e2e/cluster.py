@@ -187,11 +187,9 @@ class Cluster:
         self.disk = None
 
     def unmount(self):
-        """The leader last: the others need it to leave."""
-        running = [node for node in self.nodes if node.process is not None]
-        leaders = {node.number for node in running if node.status()["status"]["leader"]}
-        for node in sorted(running, key=lambda node: node.number in leaders):
-            node.unmount()
+        for node in self.nodes:
+            if node.process is not None:
+                node.unmount()
 
     def check(self):
         """The volume, unmounted, is whole."""

@@ -102,18 +102,30 @@ class Crash(cluster.ClusterTest):
         self.verify(writers, others[1])
         self.finish()
 
-    def test_the_leader_dies_and_the_others_go_on_when_it_is_back(self):
-        leader = next(node for node in self.cluster.nodes if node.status()["status"]["leader"])
+    def leader(self):
+        return next(node for node in self.cluster.nodes
+                    if node.process is not None and node.status()["status"]["leader"])
+
+    def until_written(self, node, name) -> float:
+        """Seconds until a change is durable on the node."""
+        began = time.monotonic()
+        write_durably(node / name, b"x")
+        return time.monotonic() - began
+
+    def test_the_leader_dies_and_the_others_go_on_without_it(self):
+        leader = self.leader()
         others = [node for node in self.cluster.nodes if node is not leader]
         writers = self.start_writers(others)
         time.sleep(1)
         leader.kill()
-        time.sleep(1)
-        leader.start()
+        took = self.until_written(others[0], "after")
+        print(f"kill -9 of the leader to the first durable write on another node: {took:.2f} s")
         before = [len(writer.durable) for writer in writers]
         cluster.wait_until(lambda: all(len(writer.durable) > count
                                        for writer, count in zip(writers, before)),
                            "the others to go on")
+        self.assertIn(self.leader(), others)
+        leader.start()
         for node in others:
             node.kill()
         for writer in writers:
@@ -121,6 +133,18 @@ class Crash(cluster.ClusterTest):
         for node in others:
             node.start()
         self.verify(writers, leader)
+        self.finish()
+
+    def test_the_leader_leaves_and_another_leads_at_once(self):
+        leader = self.leader()
+        others = [node for node in self.cluster.nodes if node is not leader]
+        write_durably(leader / "file", b"x")
+        leader.unmount()
+        took = self.until_written(others[0], "after")
+        print(f"unmount of the leader to the first durable write on another node: {took:.3f} s")
+        status = others[0].status()["status"]
+        self.assertIn(status["leader_slot"], [node.number for node in others])
+        self.assertEqual(status["voters"], [node.number for node in others])
         self.finish()
 
 

@@ -1,6 +1,7 @@
 #include "sim/message_kinds.hpp"
 
 #include "engine/base/codec.hpp"
+#include "engine/cluster/peer_messages.hpp"
 #include "engine/session/messages.hpp"
 #include "tests/test.hpp"
 
@@ -39,6 +40,17 @@ BOOST_AUTO_TEST_CASE(the_first_frame_of_an_end_sets_the_connection_up) {
   BOOST_TEST(message_name(message_kind(greeting, true, true)) == "greeting");
   const std::string refusal = encode_setup(Setup{Refusal{}});
   BOOST_TEST(message_name(message_kind(refusal, false, true)) == "refusal");
+}
+
+BOOST_AUTO_TEST_CASE(messages_of_voters_are_told_by_their_kind) {
+  using namespace cluster;
+  BOOST_TEST(message_name(voter_message_kind(encode(PeerHello{}))) == "voter-hello");
+  PeerRequest request;
+  request.kind = PeerRequest::Kind::resign;
+  BOOST_TEST(message_name(voter_message_kind(encode(request))) == "voter-resign");
+  BOOST_TEST(message_name(voter_message_kind(encode(PeerAnswer{}))) == "voter-answer");
+  BOOST_TEST(message_name(voter_message_kind("")) == "unknown");
+  BOOST_TEST(message_name(voter_message_kind("\x01")) == "unknown");
 }
 
 BOOST_AUTO_TEST_CASE(an_empty_frame_acknowledges_and_anything_else_is_unknown) {

@@ -1,4 +1,4 @@
-// FenceWatch: the mount's device, which tells the mount when the storage refuses it.
+// DeviceWatch: a device that tells when a request fails, before its caller sees it.
 #pragma once
 
 #include <functional>
@@ -8,11 +8,10 @@
 
 namespace scoutfs {
 
-class FenceWatch final : public BlockDevice {
+class DeviceWatch final : public BlockDevice {
  public:
-  // `on_fenced` is called at every request that ends with fenced, before its caller sees it.
-  FenceWatch(BlockDevice& inner, std::function<void()> on_fenced)
-      : inner_(inner), on_fenced_(std::move(on_fenced)) {}
+  DeviceWatch(BlockDevice& inner, std::function<void(Errc)> on_failed)
+      : inner_(inner), on_failed_(std::move(on_failed)) {}
 
   std::uint64_t block_count() const override { return inner_.block_count(); }
   Task<Result<void>> read(BlockNo first, std::span<std::byte> out) override {
@@ -31,12 +30,12 @@ class FenceWatch final : public BlockDevice {
 
  private:
   Result<void> look_at(Result<void> done) {
-    if (failed_with(done, Errc::fenced)) on_fenced_();
+    if (!done.has_value()) on_failed_(done.error().code);
     return done;
   }
 
   BlockDevice& inner_;
-  std::function<void()> on_fenced_;
+  std::function<void(Errc)> on_failed_;
 };
 
 }  // namespace scoutfs
