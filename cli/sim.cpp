@@ -127,6 +127,7 @@ void add_sim_command(CLI::App& app) {
   sim.require_subcommand(1);
   add_sim_run(sim);
   add_sim_replay(sim);
+  add_sim_explain(sim);
   add_sim_store(sim);
 }
 

@@ -133,6 +133,8 @@ void Cluster::start(unsigned node) {
   past_[number] = {.node = node, .path = path, .rid = {}};
   world_.trace().event(world_.now_ns(), node, EventKind::node, number);
   world_.trace().line(world_.now_ns(), node, "life {} begins", number);
+  if (Observer* observer = world_.trace().observer())
+    observer->life_begins(world_.now_ns(), node, number);
   lives_[node] = std::make_unique<NodeLife>(*this, node, number, clocks_[node], path);
   lives_[node]->begin();
 }
@@ -149,6 +151,9 @@ void Cluster::end(unsigned node, bool left) {
   const Life number = lives_[node]->number();
   world_.trace().event(world_.now_ns(), node, EventKind::node, mix(number, left ? 1 : 0));
   world_.trace().line(world_.now_ns(), node, "life {} {}", number, left ? "leaves" : "dies");
+  if (Observer* observer = world_.trace().observer()) {
+    observer->life_ends(world_.now_ns(), node, refused ? "refused" : left ? "leaves" : "dies");
+  }
   Past& past = past_.at(number);
   past.rid = lives_[node]->mount().status().rid;
   past.dead = true;
@@ -240,6 +245,8 @@ bool Cluster::disk_gave_reason(Life life) const {
 
 void Cluster::reap(TimeNs comes_back_ns) {
   comes_back_ns_ = comes_back_ns;
+  if (Observer* observer = world_.trace().observer())
+    observer->leads(world_.now_ns(), leader());
   for (unsigned node = 0; node < plan_.nodes; ++node) {
     NodeLife* life = lives_[node].get();
     if (life == nullptr) continue;

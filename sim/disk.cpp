@@ -26,8 +26,9 @@ struct SharedDisk::Write {
   std::uint64_t submission = 0;  // an event of an earlier one is void
   bool at_host = false;          // in the queue of a node that stands still
   std::optional<Done> done;
-  bool failed = false;    // its sender will be told so
-  bool in_doubt = false;  // no flush covers it any more
+  std::uint64_t number = 0;  // for an observer
+  bool failed = false;       // its sender will be told so
+  bool in_doubt = false;     // no flush covers it any more
 };
 
 struct DiskPath {
@@ -146,6 +147,15 @@ void SharedDisk::write(const std::shared_ptr<DiskPath>& path, BlockNo first,
     write->blocks.push_back(make_block(data.subspan(i * kBlockSize, kBlockSize)));
   }
   write->done = done;
+  write->number = requests_;
+  if (Observer* observer = trace_.observer()) {
+    observer->write_begun(events_.now_ns(),
+                          {.number = write->number,
+                           .node = path->node,
+                           .first = first,
+                           .blocks = count,
+                           .durable = durability == Durability::on_completion});
+  }
   submit(write);
 }
 
@@ -162,7 +172,10 @@ void SharedDisk::submit(const std::shared_ptr<Write>& write) {
   const std::optional<Errc> wrong = broken(path, write->connection);
   if (wrong == Errc::fenced) ++refused_;
   if (wrong.has_value()) {
-    events_.at(times.ends_ns, [write, wrong] { write->done->set(fail(*wrong)); });
+    events_.at(times.ends_ns, [this, write, wrong] {
+      observe_end(*write, false);
+      write->done->set(fail(*wrong));
+    });
     return;
   }
   const std::uint64_t submission = ++write->submission;
@@ -181,11 +194,17 @@ void SharedDisk::end(const std::shared_ptr<Write>& write, std::uint64_t submissi
   const DiskPath& path = *write->path;
   if (path.dropped || write->connection != path.connection) return;
   if (write->submission != submission) return;
+  observe_end(*write, !write->failed && !path.fenced);
   if (write->failed) return end_failed(write);
   complete(write);
   // A fence waited for it; who sent it is told of the fence all the same.
   if (path.fenced) return write->done->set(fail(Errc::fenced));
   write->done->set(Result<void>{});
+}
+
+void SharedDisk::observe_end(const Write& write, bool well) const {
+  if (Observer* observer = trace_.observer())
+    observer->write_ended(events_.now_ns(), write.number, well);
 }
 
 void SharedDisk::end_failed(const std::shared_ptr<Write>& write) {
@@ -224,6 +243,8 @@ void SharedDisk::land(const std::shared_ptr<Write>& write, std::size_t number,
     board_.fail("fence", "a write of a lost connection landed after a new one was admitted");
   }
   piece.state = Write::State::landed;
+  if (orphaned && trace_.observer() != nullptr)
+    trace_.observer()->write_landed_late(events_.now_ns(), write->number);
   for (std::uint64_t i = piece.first; i < piece.first + piece.count; ++i) {
     current_.set(write->first + i, write->blocks[i]);
     versions_[write->first + i].push_back({write, write->blocks[i]});

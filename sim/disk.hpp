@@ -164,6 +164,7 @@ class SharedDisk {
   void arrive(const std::shared_ptr<Write>& write);
   void end(const std::shared_ptr<Write>& write, std::uint64_t submission);
   void end_failed(const std::shared_ptr<Write>& write);
+  void observe_end(const Write& write, bool well) const;
   // Each piece in flight lands in time, late by up to `late_ns`, or never.
   void leave_to_chance(const std::shared_ptr<Write>& write, TimeNs late_ns);
   void settle_fence(const std::shared_ptr<DiskPath>& path);

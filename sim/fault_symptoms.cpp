@@ -111,14 +111,51 @@ TimeNs deadline_of(const Cluster& cluster, const PlannedFault& fault, TimeNs now
   }
 }
 
+// As an observer is told of it: only whom and how long it concerns.
+Observer::Fault told_of(const Cluster& cluster, const PlannedFault& fault) {
+  Observer::Fault told{.kind = to_string(fault.kind),
+                       .node = fault.node,
+                       .other = {},
+                       .lasts_ns = fault.lasts_ns};
+  switch (fault.kind) {
+    case FaultKind::kill_leader:
+      told.node = cluster.leader().value_or(fault.node);
+      break;
+    case FaultKind::kill_all:
+    case FaultKind::power_cut:
+    case FaultKind::restart_disk:
+      told.node.reset();
+      break;
+    case FaultKind::disconnect:
+      told.lasts_ns = 0;
+      [[fallthrough]];
+    case FaultKind::partition:
+    case FaultKind::one_way:
+      told.other = fault.other;
+      break;
+    default:
+      break;
+  }
+  return told;
+}
+
 }  // namespace
 
 void enter_fault(Cluster& cluster, const PlannedFault& fault) {
+  if (Observer* observer = cluster.world().trace().observer()) {
+    observer->fault(cluster.world().now_ns(), told_of(cluster, fault));
+  }
   cluster.ledger().injected(std::string(to_string(fault.kind)), symptoms_of(cluster, fault),
                             deadline_of(cluster, fault, cluster.world().now_ns()));
 }
 
 void enter_trouble(Cluster& cluster, const PlannedTrouble& planned) {
+  if (Observer* observer = cluster.world().trace().observer()) {
+    Observer::Fault told{
+        .kind = "disk-errors", .node = {}, .other = {}, .lasts_ns = planned.lasts_ns};
+    if (planned.trouble.node != kEverybody) told.node = planned.trouble.node;
+    observer->fault(cluster.world().now_ns(), told);
+  }
   Symptoms symptoms(cluster);
   if (planned.trouble.node == kEverybody) {
     symptoms.disks(Kind::disk_error);

@@ -124,6 +124,8 @@ Judge::Call::Call(Judge& judge, Life life, unsigned node, Operation op, const Cl
   judge_.trace_.event(judge_.events_.now_ns(), node, EventKind::operation,
                       checksum64(describe(op_), 0));
   judge_.trace_.line(judge_.events_.now_ns(), node, "calls {}", describe(op_));
+  if (Observer* observer = judge_.trace_.observer())
+    observer->called(judge_.events_.now_ns(), number_, node, life, op_);
 }
 
 void Judge::Call::serialized(TxnNo txn) {
@@ -143,6 +145,8 @@ void Judge::Call::finish(const Outcome& outcome) {
 
 void Judge::execute(Call& call, TxnNo txn) {
   trace_.event(events_.now_ns(), call.node_, EventKind::operation, txn.value);
+  if (Observer* observer = trace_.observer())
+    observer->took_effect(events_.now_ns(), call.number_, txn);
   const Operation& op = call.op_;
   // These look at nothing in the tree.
   if (op.kind == OpKind::sync || op.kind == OpKind::statfs) return;
@@ -207,6 +211,8 @@ void Judge::judge_answer(Call& call, const Outcome& outcome) {
   trace_.event(events_.now_ns(), call.node_, EventKind::operation, mix(code, outcome.number));
   trace_.line(events_.now_ns(), call.node_, "{} answers {}", describe(call.op_),
               outcome.error.has_value() ? to_string(*outcome.error) : "success");
+  if (Observer* observer = trace_.observer())
+    observer->answered(events_.now_ns(), call.number_, outcome);
   if (over_.contains(call.life_)) {
     board_.ran("lease");
     if (outcome.error.has_value() && is_environment(*outcome.error)) return;

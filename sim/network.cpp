@@ -25,6 +25,7 @@ struct End {
   struct OnItsWay {
     TimeNs arrives_ns = 0;
     std::optional<std::string> message;  // nullopt: the news that the connection is lost
+    std::uint64_t number = 0;            // of the message
   };
   std::shared_ptr<Port> port;
   Address address;
@@ -102,16 +103,25 @@ void NetworkWorld::send(Link& link, unsigned from_end, std::string message) {
   ++messages_;
   const bool first = !std::exchange(from.spoke, true);
   if (first && from_end == 0) link.voters = cluster::is_peer_hello(message);
-  ++messages_by_kind_[link.voters ? voter_message_kind(message)
-                                  : message_kind(message, from_end == 0, first)];
+  const std::size_t kind = link.voters ? voter_message_kind(message)
+                                       : message_kind(message, from_end == 0, first);
+  ++messages_by_kind_[kind];
   if (link.voters && on_voter_sent_) {
     on_voter_sent_(from.port->node, to.port->node, message);
+  }
+  if (Observer* observer = trace_.observer()) {
+    observer->sent(events_.now_ns(), {.number = messages_,
+                                      .from = from.port->node,
+                                      .to = to.port->node,
+                                      .kind = kind,
+                                      .from_member = from_end == 0,
+                                      .frame = message});
   }
   trace_.event(events_.now_ns(), from.port->node, EventKind::sent, checksum64(message, 0));
   trace_.line(events_.now_ns(), from.port->node, "sends {} bytes to node{}", message.size(),
               to.port->node);
   to.newest_arrival_ns = std::max(to.newest_arrival_ns, events_.now_ns() + draw_delay());
-  to.on_its_way.push_back({to.newest_arrival_ns, std::move(message)});
+  to.on_its_way.push_back({to.newest_arrival_ns, std::move(message), messages_});
   schedule_pump(link.shared_from_this(), 1 - from_end, to.newest_arrival_ns);
 }
 
@@ -129,6 +139,8 @@ void NetworkWorld::pump(Link& link, unsigned end) {
     if (arrived.message.has_value()) {
       trace_.event(events_.now_ns(), to.port->node, EventKind::delivered,
                    arrived.message->size());
+      if (Observer* observer = trace_.observer())
+        observer->arrived(events_.now_ns(), arrived.number);
       to.inbox.push_back(*std::move(arrived.message));
     } else {
       trace_.event(events_.now_ns(), to.port->node, EventKind::link, 0);
@@ -147,7 +159,7 @@ void NetworkWorld::finish(Link& link, unsigned end, std::size_t kept, TimeNs lat
   to.on_its_way.resize(kept);
   const TimeNs news = events_.now_ns() + draw_delay() + late_ns;
   to.newest_arrival_ns = std::max(to.newest_arrival_ns, news);
-  to.on_its_way.push_back({to.newest_arrival_ns, std::nullopt});
+  to.on_its_way.push_back({to.newest_arrival_ns, std::nullopt, 0});
   schedule_pump(link.shared_from_this(), end, to.newest_arrival_ns);
 }
 

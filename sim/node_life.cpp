@@ -189,6 +189,9 @@ Task<void> NodeLife::live(NodeLife* self) {
   self->state_ = State::serving;
   self->cluster_.note_progress();
   self->cluster_.world().board().ran("start");
+  World& world = self->cluster_.world();
+  if (Observer* observer = world.trace().observer())
+    observer->life_serves(world.now_ns(), self->node_);
   for (unsigned i = 0; i < self->cluster_.plan().workers; ++i) {
     self->workers_.spawn(work(self, i));
   }

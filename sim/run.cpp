@@ -438,8 +438,10 @@ class Run {
 
 }  // namespace
 
-Verdict run_seed(const RunConfig& config, Trace::Sink sink, TimeNs until_ns) {
+Verdict run_seed(const RunConfig& config, Trace::Sink sink, TimeNs until_ns,
+                 Observer* observer) {
   Run run(config, until_ns);
+  run.world().trace().set_observer(observer);
   run.world().trace().set_sink(std::move(sink));
   run.go();
   return run.verdict();

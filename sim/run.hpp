@@ -32,8 +32,10 @@ struct Verdict {
   std::map<std::string, std::uint64_t> protocol;
 };
 
-// The sink, if any, gets the run's story. `until_ns` ends the run early, as passed.
-Verdict run_seed(const RunConfig& config, Trace::Sink sink = {}, TimeNs until_ns = kForever);
+// The sink, if any, gets the run's story, and the observer what makes a picture of it.
+// `until_ns` ends the run early, as passed.
+Verdict run_seed(const RunConfig& config, Trace::Sink sink = {}, TimeNs until_ns = kForever,
+                 Observer* observer = nullptr);
 
 // A few lines for a person. The first says all; the rest explains a failure.
 std::string to_text(const Verdict& verdict);

@@ -44,6 +44,8 @@ void Trace::event(TimeNs now_ns, unsigned node, EventKind kind, std::uint64_t di
 }
 
 void Trace::write(TimeNs now_ns, unsigned node, std::string_view text) {
+  if (observer_ != nullptr) observer_->line(now_ns, node, text);
+  if (!sink_) return;
   const std::string who = node == kWorld ? "world" : fmt::format("node{}", node);
   sink_(fmt::format("{:>5}.{:06} {:<6} {}", now_ns / kSecond, now_ns % kSecond / kMicrosecond,
                     who, text));

@@ -15,6 +15,7 @@
 
 #include "engine/async/clock.hpp"
 #include "engine/base/hash.hpp"
+#include "sim/observer.hpp"
 
 namespace scoutfs::sim {
 
@@ -46,7 +47,10 @@ class Trace {
 
   // An empty sink: no text.
   void set_sink(Sink sink) { sink_ = std::move(sink); }
-  bool verbose() const { return static_cast<bool>(sink_); }
+  // nullptr: none. It must outlive the trace.
+  void set_observer(Observer* observer) { observer_ = observer; }
+  Observer* observer() const { return observer_; }
+  bool verbose() const { return static_cast<bool>(sink_) || observer_ != nullptr; }
 
   void event(TimeNs now_ns, unsigned node, EventKind kind, std::uint64_t digest);
   // A line of text for the event that was traced last, or for none.
@@ -66,6 +70,7 @@ class Trace {
   std::uint64_t events_ = 0;
   std::vector<Hash128> checkpoints_;
   Sink sink_;
+  Observer* observer_ = nullptr;
 };
 
 std::string to_string(Hash128 hash);  // 32 hexadecimal digits
