@@ -119,11 +119,17 @@ Observer::Fault told_of(const Cluster& cluster, const PlannedFault& fault) {
                        .lasts_ns = fault.lasts_ns};
   switch (fault.kind) {
     case FaultKind::kill_leader:
+    case FaultKind::isolate_leader:
+    case FaultKind::deafen_leader:
+    case FaultKind::split_leader:
+    case FaultKind::pause_leader:
       told.node = cluster.leader().value_or(fault.node);
       break;
     case FaultKind::kill_all:
     case FaultKind::power_cut:
     case FaultKind::restart_disk:
+    case FaultKind::kill_at:
+    case FaultKind::restart_storm:
       told.node.reset();
       break;
     case FaultKind::disconnect:

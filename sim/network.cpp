@@ -103,8 +103,8 @@ void NetworkWorld::send(Link& link, unsigned from_end, std::string message) {
   ++messages_;
   const bool first = !std::exchange(from.spoke, true);
   if (first && from_end == 0) link.voters = cluster::is_peer_hello(message);
-  const std::size_t kind = link.voters ? voter_message_kind(message)
-                                       : message_kind(message, from_end == 0, first);
+  const std::size_t kind =
+      link.voters ? voter_message_kind(message) : message_kind(message, from_end == 0, first);
   ++messages_by_kind_[kind];
   if (link.voters && on_voter_sent_) {
     on_voter_sent_(from.port->node, to.port->node, message);

@@ -4,7 +4,8 @@
 
 // Messages that come all the time and seldom explain anything; so do writes of quorum blocks.
 const CHATTER = new Set(["heartbeat", "heartbeat-answer", "lease-request", "lease-answer",
-  "acknowledgement", "voter-beat", "voter-answer", "bound-request", "bound-answer", "list-request", "list-answer"]);
+  "acknowledgement", "voter-beat", "voter-answer", "bound-request", "bound-answer", "list-request",
+  "list-answer"]);
 const GROUP_SIZE = 1024;  // inodes under one lock
 
 function nodeName(node) {
