@@ -128,6 +128,7 @@ void add_sim_command(CLI::App& app) {
   add_sim_run(sim);
   add_sim_replay(sim);
   add_sim_explain(sim);
+  add_sim_curve(sim);
   add_sim_store(sim);
 }
 

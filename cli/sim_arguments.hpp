@@ -13,6 +13,7 @@ namespace scoutfs::cli {
 void add_sim_run(CLI::App& sim);
 void add_sim_replay(CLI::App& sim);
 void add_sim_explain(CLI::App& sim);
+void add_sim_curve(CLI::App& sim);
 // list, show, stats and coverage.
 void add_sim_store(CLI::App& sim);
 

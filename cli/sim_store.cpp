@@ -55,6 +55,7 @@ nlohmann::json to_json(const sim::RunRow& row) {
       {"hash", row.hash},
       {"nodes", row.nodes},
       {"virtual_ms", row.virtual_ms},
+      {"probe_ms", row.probe_ms},
       {"events", row.events},
       {"steps", row.steps},
       {"operations", row.operations},

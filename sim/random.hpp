@@ -48,8 +48,12 @@ class SimRandom final : public Random {
     words_[0] ^= words_[3];
     words_[2] ^= shifted;
     words_[3] = std::rotl(words_[3], 45);
-    return result;
+    return salt_ == 0 ? result : mix(result, salt_);
   }
+
+  // What all generators of this process draw from now on is another future of the same past.
+  // Only for a process that was forked for it (likelihood.hpp). 0: as if nothing had been said.
+  static void reseed_all(std::uint64_t salt) { salt_ = salt; }
 
   // Uniform in [low, high].
   std::uint64_t between(std::uint64_t low, std::uint64_t high) {
@@ -75,6 +79,8 @@ class SimRandom final : public Random {
   }
 
  private:
+  static inline std::uint64_t salt_ = 0;
+
   std::array<std::uint64_t, 4> words_{};
 };
 

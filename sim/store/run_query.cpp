@@ -54,7 +54,7 @@ RunRow row_of(const Statement& at) {
     *text = at.text(column++);
   }
   for (std::uint64_t* count :
-       {&row.nodes, &row.virtual_ms, &row.events, &row.steps, &row.operations,
+       {&row.nodes, &row.virtual_ms, &row.probe_ms, &row.events, &row.steps, &row.operations,
         &row.lost_operations, &row.injected, &row.noticed, &row.deaths, &row.late_writes,
         &row.messages, &row.disk_requests}) {
     *count = at.count(column++);

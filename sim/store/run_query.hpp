@@ -28,7 +28,7 @@ struct RunRow {
   std::int64_t run = 0;
   std::uint64_t seed = 0;
   std::string build, config, finished, verdict, oracle, what, hash;
-  std::uint64_t nodes = 0, virtual_ms = 0, events = 0, steps = 0, operations = 0,
+  std::uint64_t nodes = 0, virtual_ms = 0, probe_ms = 0, events = 0, steps = 0, operations = 0,
                 lost_operations = 0, injected = 0, noticed = 0, deaths = 0, late_writes = 0,
                 messages = 0, disk_requests = 0;
   bool qualifies = false;

@@ -71,12 +71,13 @@ void RunStore::put_counts(std::int64_t run, const std::string& family,
 }
 
 std::int64_t RunStore::put_verdict(const Verdict& verdict, std::int64_t finished_s) {
-  Statement put(database_,
-                "INSERT INTO verdicts(build, config, seed, finished_s, passed, oracle, what, "
-                "hash, nodes, virtual_ns, events, steps, operations, lost_operations, "
-                "injected, noticed, deaths, late_writes, messages, disk_requests) VALUES "
-                "(?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?) "
-                "ON CONFLICT DO NOTHING RETURNING run");
+  Statement put(
+      database_,
+      "INSERT INTO verdicts(build, config, seed, finished_s, passed, oracle, what, "
+      "hash, nodes, virtual_ns, probe_ns, events, steps, operations, lost_operations, "
+      "injected, noticed, deaths, late_writes, messages, disk_requests) VALUES "
+      "(?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?) "
+      "ON CONFLICT DO NOTHING RETURNING run");
   put.bind(1, build_).bind(2, config_).bind(3, static_cast<std::int64_t>(verdict.seed));
   put.bind(4, finished_s).bind(5, verdict.passed ? 1 : 0);
   if (verdict.passed) {
@@ -90,9 +91,9 @@ std::int64_t RunStore::put_verdict(const Verdict& verdict, std::int64_t finished
   for (const auto& [kind, count] : verdict.noticed) noticed += count;
   int parameter = 9;
   for (const std::uint64_t figure :
-       {verdict.nodes, verdict.virtual_ns, verdict.events, verdict.steps, verdict.operations,
-        verdict.lost_operations, injected, noticed, verdict.deaths, verdict.late_writes,
-        verdict.messages, verdict.disk_requests}) {
+       {verdict.nodes, verdict.virtual_ns, verdict.probe_ns, verdict.events, verdict.steps,
+        verdict.operations, verdict.lost_operations, injected, noticed, verdict.deaths,
+        verdict.late_writes, verdict.messages, verdict.disk_requests}) {
     put.bind(parameter++, static_cast<std::int64_t>(figure));
   }
   if (!put.step()) return 0;

@@ -29,6 +29,7 @@ CREATE TABLE verdicts (
   hash TEXT NOT NULL,
   nodes INTEGER NOT NULL,
   virtual_ns INTEGER NOT NULL,
+  probe_ns INTEGER NOT NULL,
   events INTEGER NOT NULL,
   steps INTEGER NOT NULL,
   operations INTEGER NOT NULL,
@@ -61,7 +62,8 @@ CREATE VIEW runs AS
   SELECT run, seed, builds.name AS build, configs.text AS config,
          datetime(finished_s, 'unixepoch') AS finished,
          CASE WHEN passed THEN 'pass' ELSE 'fail' END AS verdict, oracle, what, hash, nodes,
-         virtual_ns / 1000000 AS virtual_ms, events, steps, operations, lost_operations,
+         virtual_ns / 1000000 AS virtual_ms, probe_ns / 1000000 AS probe_ms,
+         events, steps, operations, lost_operations,
          injected, noticed, deaths, late_writes, messages, disk_requests,
          nodes BETWEEN 3 AND 5 AND operations >= 200 AND noticed >= 3 AS qualifies
   FROM verdicts JOIN builds USING (build) JOIN configs USING (config);

@@ -8,7 +8,7 @@
 namespace scoutfs::sim {
 
 // Changes whenever a program of one version could not read what another has written.
-inline constexpr std::int64_t kStoreVersion = 1;
+inline constexpr std::int64_t kStoreVersion = 2;
 
 // Makes the tables in an empty database. Errors: StoreError; it is no run store, or of another
 // version: then nothing was changed.

@@ -41,6 +41,7 @@ Verdict verdict_of(std::uint64_t seed, bool passed) {
   verdict.hash = {.low = seed, .high = 1};
   verdict.nodes = 3;
   verdict.virtual_ns = 2 * kSecond;
+  verdict.probe_ns = 30 * kMillisecond;
   verdict.operations = 250;
   verdict.oracles = {{"answer", 250}, {"check", 1}, {"eio", 0}};
   verdict.faults = {{"pause", 3}, {"leave", 1}};
@@ -73,6 +74,7 @@ BOOST_AUTO_TEST_CASE(a_run_is_shown_as_it_was_recorded) {
   BOOST_TEST(shown->row.hash == "00000000000000010000000000000007");
   BOOST_TEST(shown->row.finished == "2023-11-14 22:13:20");
   BOOST_TEST(shown->row.virtual_ms == 2000U);
+  BOOST_TEST(shown->row.probe_ms == 30U);
   BOOST_TEST(shown->row.injected == 4U);
   BOOST_TEST(shown->row.noticed == 3U);
   BOOST_TEST(shown->row.qualifies);
@@ -203,9 +205,9 @@ BOOST_AUTO_TEST_CASE(other_files_and_other_versions_are_refused_and_stay_as_they
 
   const Folder third;
   RunStore{third.file()}.begin("b1", {});
-  Database(third.file(), Database::Mode::write).execute("PRAGMA user_version = 2");
+  Database(third.file(), Database::Mode::write).execute("PRAGMA user_version = 9");
   const std::string refusal =
-      third.file() + ": a run store of version 2; this program knows version 1 alone";
+      third.file() + ": a run store of version 9; this program knows version 2 alone";
   BOOST_TEST(error_of([&] { RunStore{third.file()}; }) == refusal);
   BOOST_TEST(error_of([&] { RunQuery{third.file()}; }) == refusal);
 
