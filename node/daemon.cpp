@@ -297,6 +297,7 @@ std::optional<nlohmann::json> Daemon::answer(const std::string& command) const {
   out["disk_connected"] = disk_->connected();
   out["delivers_sync"] = fuse_ != nullptr && fuse_->delivers_sync();
   out["requests"] = fuse_ == nullptr ? 0 : fuse_->requests();
+  out["reads_ahead_used"] = fuse_ == nullptr ? 0 : fuse_->read_ahead().hits();
   out["requests_in_flight"] = fuse_ == nullptr ? 0 : fuse_->in_flight();
   return out;
 }

@@ -44,6 +44,8 @@ Task<void> set_attributes(FuseMount* mount, fuse_req_t request, Ino ino,
                           fs::SetAttributes changes) {
   FuseCall call(*mount, request);
   call.found_by_path();
+  std::optional<ReadAhead::Change> change;
+  if (changes.size.has_value()) change.emplace(mount->read_ahead(), ino);
   const auto now = co_await mount->filesystem().setattr(call.context(), ino, changes);
   if (now.has_value() && changes.size.has_value()) co_await mount->cache().pages_changed(ino);
   call.changed(now);

@@ -28,6 +28,7 @@ bool locks_pages(const fuse_file_info& info) {
 
 // Empties the file an open with O_TRUNC found.
 Task<Result<void>> truncate(FuseMount* mount, fs::Context context, Ino ino) {
+  const ReadAhead::Change change(mount->read_ahead(), ino);
   fs::SetAttributes changes;
   changes.size = 0;
   const auto done = co_await mount->filesystem().setattr(context, ino, changes);
@@ -70,9 +71,27 @@ Task<void> create_file(FuseMount* mount, fuse_req_t request, Ino dir, std::strin
   if (!call.created(*made, grant, info)) mount->closed(made->ino);
 }
 
+// Answers a READ past the page cache with what was read ahead of it, if it was. False: it is to
+// be read. A private mapping may keep its pages all the same.
+Task<bool> read_from_ahead(FuseMount* mount, FuseCall* call, Ino ino, std::size_t size,
+                           std::uint64_t offset) {
+  Cancellation* const cancellation = call->context().cancellation;
+  const std::optional<ReadAhead::Data> data =
+      co_await mount->read_ahead().take(ino, offset, size, cancellation);
+  if (!data.has_value() || !data->fresh()) co_return false;
+  CacheGrant grant(mount->cache());
+  grant.about_pages(ino, offset, size, CacheGrant::Pages::not_locked);
+  grant.serialized(TxnNo{});
+  co_return call->pages(data->bytes());
+}
+
 Task<void> read_file(FuseMount* mount, fuse_req_t request, Ino ino, std::size_t size,
                      std::uint64_t offset, CacheGrant::Pages pages) {
   FuseCall call(*mount, request);
+  if (pages == CacheGrant::Pages::not_locked) {
+    const bool answered = co_await read_from_ahead(mount, &call, ino, size, offset);
+    if (answered) co_return;
+  }
   const auto buffer = std::make_unique_for_overwrite<std::byte[]>(size);
   const std::span<std::byte> out(buffer.get(), size);
   while (true) {
@@ -110,6 +129,7 @@ Task<void> write_file(FuseMount* mount, fuse_req_t request, Ino ino, std::string
     const auto cleared = co_await clear_set_id(mount, call.context(), ino);
     if (!cleared.has_value()) co_return call.error(cleared.error());
   }
+  const ReadAhead::Change change(mount->read_ahead(), ino);
   const std::size_t size = data.size();
   const auto at =
       co_await mount->filesystem().write(call.context(), ino, offset, std::move(data));
@@ -121,6 +141,7 @@ Task<void> write_file(FuseMount* mount, fuse_req_t request, Ino ino, std::string
 Task<void> allocate(FuseMount* mount, fuse_req_t request, Ino ino, fs::FallocateMode mode,
                     std::uint64_t offset, std::uint64_t length) {
   FuseCall call(*mount, request);
+  const ReadAhead::Change change(mount->read_ahead(), ino);
   const auto done =
       co_await mount->filesystem().fallocate(call.context(), ino, mode, offset, length);
   co_await mount->cache().pages_changed(ino);

@@ -85,8 +85,8 @@ std::uint64_t connection_number(const std::string& device) {
   return (major << kMinorBits) | minor;
 }
 
-// The kernel reads ahead through its cache 128 KiB at a time, a request each. It is not told in
-// the session but by a file of the mount's device number.
+// The kernel reads ahead through its cache 128 KiB at a time, a request each, unless it is told
+// twice: by a file of the mount's device number, before the session begins, and in the session.
 void read_ahead_more(std::string device, OnDevice on_device) {
   if (on_device == OnDevice::yes) device += "-fuseblk";
   // Where there is no such file, reading goes on as it is.
@@ -96,6 +96,9 @@ void read_ahead_more(std::string device, OnDevice on_device) {
 void on_init(void* userdata, fuse_conn_info* connection) {
   const auto& mount = *static_cast<const FuseMount*>(userdata);
   connection->max_write = fs::FileSystem::kWriteMax;
+  // The kernel takes the less of this and what the mount's device says (read_ahead_more()), and
+  // offers its default.
+  connection->max_readahead = kReadAheadKib << 10;
   connection->max_background = kBackgroundMax;
   connection->congestion_threshold = kBackgroundMax / 4 * 3;
   connection->time_gran = 1;
@@ -221,9 +224,13 @@ FuseMount::FuseMount(EventLoop& loop, Log& log, fs::FileSystem& filesystem, Kern
       cache_(cache),
       options_(std::move(options)),
       buffer_(std::make_unique<Buffer>()),
-      scope_(loop.scheduler()) {}
+      scope_(loop.scheduler()),
+      read_ahead_(loop.scheduler(), *this) {
+  cache_.set_on_drop([this](Ino first, Ino last) { read_ahead_.drop(first, last); });
+}
 
 FuseMount::~FuseMount() {
+  cache_.set_on_drop({});
   watch_.reset();
   close_session();
 }
@@ -366,6 +373,14 @@ Task<void> FuseMount::watch_interrupted() {
   watching_interrupted_ = false;
 }
 
+Task<Result<std::size_t>> FuseMount::read(Ino ino, std::uint64_t offset,
+                                          std::span<std::byte> out,
+                                          Cancellation* cancellation) {
+  const fs::Context context{.cancellation = cancellation,
+                            .caller = client::Caller::page_reader};
+  co_return co_await filesystem_.read(context, ino, offset, out);
+}
+
 Task<void> FuseMount::finish() {
   finishing_ = true;
   while (!calls_.empty()) {
@@ -376,6 +391,7 @@ Task<void> FuseMount::finish() {
   // A notification may wait for a read that is still to come: it is answered with an error.
   co_await cache_.close();
   watch_.reset();
+  co_await read_ahead_.close();
   co_await scope_.drain();
   while (!open_.empty()) closed(Ino{open_.begin()->first});
   close_session();

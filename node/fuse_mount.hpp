@@ -28,6 +28,7 @@
 #include "node/loop/event_loop.hpp"
 #include "node/loop_device.hpp"
 #include "node/mount_config.hpp"
+#include "node/read_ahead.hpp"
 
 struct fuse_session;
 struct fuse_buf;
@@ -49,7 +50,7 @@ struct FuseOptions {
   protocol::MountInfo info{};             // what programs are told about the mount
 };
 
-class FuseMount {
+class FuseMount final : private ReadAhead::Source {
  public:
   // Mounts. From here on requests are served by the loop. `filesystem` and `cache` must outlive
   // the mount. Errors: io_error, unsupported; `why` says what to tell the operator.
@@ -58,7 +59,7 @@ class FuseMount {
                                                   KernelCache& cache, FuseOptions options,
                                                   std::string& why);
   // Requires: finish() has completed, or the node was killed.
-  ~FuseMount();
+  ~FuseMount() override;
 
   // Called once, when the kernel has ended the session: somebody unmounted it.
   void set_on_ended(std::function<void()> callback) { on_ended_ = std::move(callback); }
@@ -83,6 +84,8 @@ class FuseMount {
   EventLoop& loop() { return loop_; }
   KernelCache& cache() { return cache_; }
   const KernelCache& cache() const { return cache_; }
+  ReadAhead& read_ahead() { return read_ahead_; }
+  const ReadAhead& read_ahead() const { return read_ahead_; }
   const FuseOptions& options() const { return options_; }
   void spawn(Task<void> task) {
     ++requests_;
@@ -111,6 +114,9 @@ class FuseMount {
   void receive();
   void end();
   Task<void> watch_interrupted();
+  // For read_ahead_.
+  Task<Result<std::size_t>> read(Ino ino, std::uint64_t offset, std::span<std::byte> out,
+                                 Cancellation* cancellation) override;
   void close_session();
 
   struct Destroyed {
@@ -127,6 +133,7 @@ class FuseMount {
   std::unique_ptr<Buffer> buffer_;
   Watch watch_;
   TaskScope scope_;
+  ReadAhead read_ahead_;
   List<FuseCall, FuseCallTag> calls_;
   std::map<std::uint64_t, std::uint64_t> open_;  // inode number -> open files of this mount
   std::map<FuseCall*, TimeNs> interrupted_;      // since when

@@ -244,12 +244,13 @@ std::shared_ptr<CacheNotifier::Job> KernelCache::submit(CacheNotifier::Lane lane
 }
 
 Task<void> KernelCache::on_revoke(lock::LockId id, lock::Mode keep) {
-  if (!granting() || keep != lock::Mode::none) co_return;
-  if (id.kind != lock::LockId::Kind::group) co_return;
-  ++revokes_;
-  end_tenure(id.group);
+  if (keep != lock::Mode::none || id.kind != lock::LockId::Kind::group) co_return;
   const Ino first{id.group * format::kInodeGroup};
   const Ino last{first.value + (format::kInodeGroup - 1)};
+  if (on_drop_) on_drop_(first, last);
+  if (!granting()) co_return;
+  ++revokes_;
+  end_tenure(id.group);
   std::vector<CacheDrop> drops = take(first, last);
   while (!drops.empty()) {
     const auto job = submit(CacheNotifier::Lane::revoke, std::move(drops));

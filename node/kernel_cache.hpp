@@ -93,6 +93,12 @@ class KernelCache final : public client::RevokeListener {
   // Lets page readers in (Mount::admit_page_readers()). Set before open().
   void set_admit(std::function<std::size_t(lock::LockId)> admit) { admit_ = std::move(admit); }
 
+  // Called before a lock is given up, with the inodes it covers: for what else was read under
+  // it.
+  void set_on_drop(std::function<void(Ino first, Ino last)> on_drop) {
+    on_drop_ = std::move(on_drop);
+  }
+
   // Begins, with the descriptor of a session that has just been mounted and stays open until
   // close(). Errors: those of choose_cache_mode().
   Result<void> open(int fd, std::optional<CacheMode> wanted, std::string& why);
@@ -185,6 +191,7 @@ class KernelCache final : public client::RevokeListener {
   EventLoop& loop_;
   TimeNs settle_ns_;
   std::function<std::size_t(lock::LockId)> admit_;
+  std::function<void(Ino, Ino)> on_drop_;
   CacheMode mode_ = CacheMode::none;
   int fd_ = -1;
   std::unique_ptr<CacheNotifier> notifier_;

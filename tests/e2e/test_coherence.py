@@ -1,6 +1,7 @@
 #!/usr/bin/env python3
 """Mounts against each other: no stale answer, no hang, in every cache mode (stress/README.md)."""
 import json
+import mmap
 import os
 import pathlib
 import subprocess
@@ -82,6 +83,41 @@ class Coherence(cluster.ClusterTest):
                 reader.kill()
                 reader.wait(cluster.TIMEOUT)
         self.assertGreater(first.status()["cache_counts"]["drops"], 0)
+        self.finish()
+
+    def test_what_is_read_ahead_is_never_old(self):
+        self.nodes = 2
+        self.use(cluster.Cluster(2, self.megabytes))
+        for node in self.cluster.nodes:
+            node.start("cache=none")
+        piece, pieces = 1 << 20, 12
+        first = self.cluster.nodes[0]
+        here, there = (node / "file" for node in self.cluster.nodes)
+        here.write_bytes(bytes(piece * pieces))
+        buffer = mmap.mmap(-1, piece)
+        reader = os.open(here, os.O_RDONLY)
+        writers = [os.open(path, os.O_RDWR) for path in (there, here)]
+        before = first.status()["reads_ahead_used"]
+        for number in range(1, 41):
+            writer = writers[number % 2]
+            mark = bytes([number])
+            # So far that what is about to be written was read ahead.
+            for at in range(3):
+                self.assertEqual(os.preadv(reader, [buffer], at * piece), piece)
+            os.pwrite(writer, mark, 3 * piece + 5)
+            os.preadv(reader, [buffer], 3 * piece)
+            self.assertEqual(buffer[5:6], mark)
+            # The same with the file's end.
+            for at in range(pieces - 4, pieces - 1):
+                self.assertEqual(os.preadv(reader, [buffer], at * piece), piece)
+            os.ftruncate(writer, (pieces - 1) * piece + number)
+            self.assertEqual(os.preadv(reader, [buffer], (pieces - 1) * piece), number)
+            os.ftruncate(writer, pieces * piece)
+            self.assertEqual(os.preadv(reader, [buffer], (pieces - 1) * piece), piece)
+            self.assertEqual(buffer[number:number + 1], bytes(1))
+        for file in (reader, *writers):
+            os.close(file)
+        self.assertGreater(first.status()["reads_ahead_used"], before + 40)
         self.finish()
 
     def test_none(self):
