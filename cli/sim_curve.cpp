@@ -27,7 +27,8 @@ nlohmann::json to_json(const sim::Likelihood& likelihood) {
   nlohmann::json json = {{"oracle", likelihood.oracle},
                          {"end_ms", likelihood.end_ns / kMillisecond},
                          {"points", nlohmann::json::array()},
-                         {"steepest", nullptr}};
+                         {"steepest", nullptr},
+                         {"inevitable", nullptr}};
   for (const sim::LikelihoodPoint& point : likelihood.points) {
     json["points"].push_back({{"at_us", point.at_ns / kMicrosecond},
                               {"futures", point.futures},
@@ -35,6 +36,7 @@ nlohmann::json to_json(const sim::Likelihood& likelihood) {
                               {"same", point.same}});
   }
   if (const auto jump = sim::steepest(likelihood)) json["steepest"] = *jump;
+  if (const auto from = sim::inevitable(likelihood)) json["inevitable"] = *from;
   return json;
 }
 
@@ -52,15 +54,14 @@ void print(const sim::Likelihood& likelihood, std::uint64_t seed) {
                std::string(length, '#')});
   }
   fmt::print("{}", table.text());
-  const auto jump = sim::steepest(likelihood);
-  if (!jump.has_value()) return;
-  if (*jump == 0) {
-    fmt::print("the failure is likely whatever is drawn\n");
-    return;
+  if (const auto jump = sim::steepest(likelihood)) {
+    fmt::print("it grows most between {} s and {} s\n",
+               seconds(likelihood.points[*jump - 1].at_ns),
+               seconds(likelihood.points[*jump].at_ns));
   }
-  fmt::print("the failure became likely between {} s and {} s\n",
-             seconds(likelihood.points[*jump - 1].at_ns),
-             seconds(likelihood.points[*jump].at_ns));
+  if (const auto from = sim::inevitable(likelihood)) {
+    fmt::print("from {} s on every future fails\n", seconds(likelihood.points[*from].at_ns));
+  }
 }
 
 void run(const Arguments& arguments) {

@@ -221,6 +221,11 @@ class Futures {
   bool in_future_ = false;
 };
 
+// Of the futures, those that fail as the seed did.
+double share(const LikelihoodPoint& point) {
+  return point.futures == 0 ? 0 : static_cast<double>(point.same) / point.futures;
+}
+
 }  // namespace
 
 Likelihood likelihood_of(const RunConfig& config, const LikelihoodOptions& options) {
@@ -236,18 +241,23 @@ Likelihood likelihood_of(const RunConfig& config, const LikelihoodOptions& optio
 
 std::optional<std::size_t> steepest(const Likelihood& likelihood) {
   std::optional<std::size_t> best;
-  double most = 0, before = 0;
-  for (std::size_t i = 0; i < likelihood.points.size(); ++i) {
-    const LikelihoodPoint& point = likelihood.points[i];
-    const double share =
-        point.futures == 0 ? 0 : static_cast<double>(point.same) / point.futures;
-    if (share - before > most) {
-      most = share - before;
-      best = i;
-    }
-    before = share;
+  double most = 0;
+  for (std::size_t i = 1; i < likelihood.points.size(); ++i) {
+    const double growth = share(likelihood.points[i]) - share(likelihood.points[i - 1]);
+    if (growth <= most) continue;
+    most = growth;
+    best = i;
   }
   return best;
+}
+
+std::optional<std::size_t> inevitable(const Likelihood& likelihood) {
+  std::optional<std::size_t> first;
+  for (std::size_t i = likelihood.points.size(); i-- > 0;) {
+    if (share(likelihood.points[i]) < 1) break;
+    first = i;
+  }
+  return first;
 }
 
 }  // namespace scoutfs::sim

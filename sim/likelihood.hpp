@@ -37,8 +37,10 @@ struct Likelihood {
 // Points are spread by steps of the world, of which there are many where much happens.
 Likelihood likelihood_of(const RunConfig& config, const LikelihoodOptions& options);
 
-// Before which point the share of futures that fail as the seed did grows most (the share
-// before the first point counts as nothing); nullopt: it never grows.
+// To which point the share of futures that fail as the seed did grows most from the one before;
+// nullopt: it never grows.
 std::optional<std::size_t> steepest(const Likelihood& likelihood);
+// From which point on every future fails as the seed did; nullopt: from none.
+std::optional<std::size_t> inevitable(const Likelihood& likelihood);
 
 }  // namespace scoutfs::sim

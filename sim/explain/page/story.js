@@ -32,6 +32,14 @@ function turningPoints(model) {
   return points.sort((a, b) => a.t - b.t || a.item.id - b.item.id);
 }
 
+// Writes of the blocks that the verdict names.
+function writesOfNamedBlocks(model) {
+  const named = [...model.data.what.matchAll(/(?:segment|block|extent)s? (?:at )?(\d+)/g)]
+    .map((match) => Number(match[1]));
+  return model.writes.filter((write) => named.some((block) =>
+    write.first <= block && block < write.first + write.blocks));
+}
+
 function newest(list, count) {
   return list.slice(Math.max(0, list.length - count));
 }
@@ -61,6 +69,9 @@ function makeStory(model) {
     const waiting = model.ops.filter((op) => op.open &&
       model.lives.some((life) => life.open && life.life === op.life));
     add("Still waiting at the end", newest(waiting, 12).map((op) => entry(op, "bad")));
+    add("Writes of the blocks it names", newest(writesOfNamedBlocks(model), 8).map((write) => ({
+      t: write.t0, item: write, tone: write.failed || write.open ? "bad" : undefined,
+      text: write.text + (write.open ? "" : `, in ${formatDuration(write.t1 - write.t0)}`) })));
   }
   const points = turningPoints(model);
   add(model.data.passed ? "What was done to the cluster" : "What was done to the cluster before",

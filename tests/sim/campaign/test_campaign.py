@@ -140,6 +140,15 @@ class Campaign(unittest.TestCase):
         text = self.sim("coverage", "--db", self.db, "--fault", "power-cut").stdout
         self.assertIn("pairs of faults noticed in one run", text)
 
+    def test_a_curve_says_when_a_failure_became_inevitable(self):
+        curve = json.loads(self.sim("curve", "2", "--canary", "--points", "3", "--futures", "2",
+                                    "--jobs", "2", "--json").stdout)
+        self.assertEqual(curve["oracle"], "answer")
+        self.assertEqual([point["same"] for point in curve["points"]], [2, 2, 2])
+        self.assertEqual(curve["inevitable"], 0)
+        text = self.sim("curve", "7", "--points", "2", "--futures", "1").stdout
+        self.assertRegex(text, r"^seed 7: pass, after \d+\.\d{6} s of virtual time\n")
+
     def test_plain_sql_says_the_same(self):
         self.sim("run", "--db", self.db, "--seeds", "1..5")
         shown = self.query("show", 3)

@@ -236,6 +236,16 @@ class Explain(unittest.TestCase):
         self.assertFalse(self.browser.script(
             "return document.getElementById('to-failure').checkVisibility()"))
 
+    def test_blocks_that_a_verdict_names_have_their_writes_told(self):
+        self.open(self.passed)
+        told, wanted = self.browser.script("""
+          const write = model.writes.find((one) => !one.chatter && one.blocks > 1);
+          const what = `1 problems: the segment at ${write.first + 1} (level 0): does not verify`;
+          const other = { ...model, data: { ...model.data, passed: false, oracle: "check", what } };
+          const section = makeStory(other).find((one) => one.title.startsWith("Writes of"));
+          return [section.entries.map((entry) => entry.item.id), write.id]""")
+        self.assertIn(wanted, told)
+
     def test_a_file_that_cannot_be_written_is_one_line(self):
         done = self.sim("explain", 7, "--output", self.folder / "none" / "x.html")
         self.assertEqual(done.returncode, 1)

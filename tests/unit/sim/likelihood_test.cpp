@@ -25,7 +25,8 @@ BOOST_AUTO_TEST_CASE(a_failure_that_nothing_can_avert_happens_in_every_future) {
     BOOST_TEST(point.at_ns <= likelihood.end_ns);
     before_ns = point.at_ns;
   }
-  BOOST_TEST(steepest(likelihood).value_or(9) == 0U);
+  BOOST_TEST(!steepest(likelihood).has_value());
+  BOOST_TEST(inevitable(likelihood).value_or(9) == 0U);
 }
 
 BOOST_AUTO_TEST_CASE(a_seed_that_passes_has_no_curve_to_climb) {
@@ -36,6 +37,7 @@ BOOST_AUTO_TEST_CASE(a_seed_that_passes_has_no_curve_to_climb) {
   BOOST_REQUIRE(likelihood.points.size() == 4U);
   for (const LikelihoodPoint& point : likelihood.points) BOOST_TEST(point.failed == 0U);
   BOOST_TEST(!steepest(likelihood).has_value());
+  BOOST_TEST(!inevitable(likelihood).has_value());
 }
 
 BOOST_AUTO_TEST_CASE(other_futures_are_other_runs_and_repeat) {
@@ -61,10 +63,11 @@ BOOST_AUTO_TEST_CASE(other_futures_are_other_runs_and_repeat) {
 
 BOOST_AUTO_TEST_CASE(the_steepest_climb_is_found) {
   Likelihood likelihood;
-  for (const unsigned same : {1U, 2U, 9U, 8U, 10U}) {
+  for (const unsigned same : {4U, 5U, 9U, 8U, 10U}) {
     likelihood.points.push_back({.at_ns = 0, .futures = 10, .failed = 10, .same = same});
   }
   BOOST_TEST(steepest(likelihood).value_or(9) == 2U);
+  BOOST_TEST(inevitable(likelihood).value_or(9) == 4U);
 }
 
 }  // namespace
