@@ -9,6 +9,7 @@
 #include <string_view>
 
 #include "engine/base/codec.hpp"
+#include "engine/cluster/peer_messages.hpp"
 #include "engine/format/inode.hpp"
 #include "engine/format/journal.hpp"
 #include "engine/format/keys.hpp"
@@ -187,6 +188,26 @@ void add_leader_message(const Corpus& corpus, std::string_view name, Message mes
   }
 }
 
+void add_voter_messages(const Corpus& corpus) {
+  using namespace cluster;
+  corpus.add("voter_hello", "v" + encode(PeerHello{.fsid = Fsid{7},
+                                                   .format_hash = format::format_hash(),
+                                                   .slots_version = 1,
+                                                   .from = 2,
+                                                   .who = {Rid{3}, Epoch{4}},
+                                                   .address = {0x7f000001, 5},
+                                                   .to = 1}));
+  PeerRequest request{.number = 6, .term = {7, 2}, .slots_version = 1};
+  for (const auto kind : {PeerRequest::Kind::poll, PeerRequest::Kind::vote,
+                          PeerRequest::Kind::beat, PeerRequest::Kind::resign}) {
+    request.kind = kind;
+    corpus.add("voter_request_" + std::to_string(static_cast<unsigned>(kind)),
+               "v" + encode(request));
+  }
+  corpus.add("voter_answer",
+             "v" + encode(PeerAnswer{.number = 6, .granted = true, .newest = {7, 2}}));
+}
+
 void add_messages(const Corpus& corpus) {
   using namespace session;
   const lsm::SegmentInfo segment{{{BlockNo{5}, 2}, 9}, 3, {{"a", "b"}, {"c", "d"}}};
@@ -281,6 +302,7 @@ int main(int count, char** arguments) {
   add_items({root, "item"});
   add_server_items({root, "server_item"});
   add_messages({root, "wire"});
+  add_voter_messages({root, "wire"});
   add_fencing({root, "fencing"});
   return 0;
 }

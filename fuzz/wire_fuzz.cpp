@@ -1,5 +1,5 @@
 // What peers say: the frames of connection set-up, the messages of members and of the leader,
-// and the frames of a channel. A message that decodes encodes to the same bytes.
+// of voters, and the frames of a channel. A message that decodes encodes to the same bytes.
 #include <cstddef>
 #include <cstdint>
 #include <deque>
@@ -11,6 +11,7 @@
 #include "engine/async/clock.hpp"
 #include "engine/async/scope.hpp"
 #include "engine/base/codec.hpp"
+#include "engine/cluster/peer_messages.hpp"
 #include "engine/session/channel.hpp"
 #include "engine/session/messages.hpp"
 
@@ -78,6 +79,21 @@ void check_channel(std::string_view input) {
   SCOUTFS_ASSERT(channel.unacknowledged() <= kSent);
 }
 
+// What voters say to each other.
+void check_voters(std::string_view input) {
+  using namespace cluster;
+  const Result<PeerHello> hello = decode_peer_hello(input);
+  if (hello.has_value()) {
+    SCOUTFS_ASSERT(is_peer_hello(input));
+    SCOUTFS_ASSERT(encode(*hello) == input);
+    SCOUTFS_ASSERT(!decode_setup(input).has_value());
+  }
+  const Result<PeerRequest> request = decode_peer_request(input);
+  if (request.has_value()) SCOUTFS_ASSERT(encode(*request) == input);
+  const Result<PeerAnswer> answer = decode_peer_answer(input);
+  if (answer.has_value()) SCOUTFS_ASSERT(encode(*answer) == input);
+}
+
 void check_wire(std::string_view input) {
   if (input.empty()) return;
   const char kind = input.front();
@@ -91,6 +107,8 @@ void check_wire(std::string_view input) {
   } else if (kind == 'l') {
     const Result<LeaderMessage> message = decode_leader_message(input);
     if (message.has_value()) SCOUTFS_ASSERT(encode(*message) == input);
+  } else if (kind == 'v') {
+    check_voters(input);
   } else if (kind == 'c') {
     check_channel(input);
   }
