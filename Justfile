@@ -60,6 +60,11 @@ soak-mounts seconds="300" seed="1": build
     cmake --build --preset release -j {{jobs}} --target coherence_stress
     SCOUTFS_STRESS_SECONDS={{seconds}} SCOUTFS_STRESS_SEED={{seed}} tools/with_install.sh python3 tests/e2e/test_coherence.py
 
+# Kills the leader under load so many times, in each of three settings
+soak-failover rounds="50": build
+    cmake --build --preset release -j {{jobs}} --target nbdkit-scoutfs-plugin
+    SCOUTFS_FAILOVER_ROUNDS={{rounds}} tools/with_install.sh python3 tests/e2e/test_failover.py
+
 # Proves that seeds do the same in the release, debug and twin builds, as: just hashes 1 200
 hashes first="1" last="100":
     tools/compare_hashes.sh {{first}} {{last}}

@@ -24,6 +24,10 @@ constexpr std::array kHelp{
         "port: the one that mkfs -Q configured for this address, else any free one"},
     MountOptionHelp{"slot=NR", "take this quorum slot instead of one's own or a free one"},
     MountOptionHelp{"commit=MS", "record changes at this age, milliseconds; default 1000"},
+    MountOptionHelp{"heartbeat=MS",
+                    "how often nodes tell each other that they are alive, 20 to 600, default "
+                    "200; a leader that is silent for 5 of them is replaced. The same on all "
+                    "nodes"},
     MountOptionHelp{"disk_wait=SECONDS",
                     "how long to try to get a lost connection to the disk back; default 60"},
     MountOptionHelp{"item_cache=SIZE", "memory for items, as 64M (K, M and G are known)"},
@@ -128,6 +132,21 @@ Outcome set_commit(std::string_view value, MountConfig& config) {
   return Outcome::taken;
 }
 
+// What is counted in heartbeats grows and shrinks along.
+Outcome set_heartbeat(std::string_view value, MountConfig& config) {
+  constexpr std::uint64_t kMin = 20, kMax = 600;  // milliseconds
+  const auto heartbeat = number<std::uint64_t>(value);
+  if (!heartbeat.has_value() || *heartbeat < kMin || *heartbeat > kMax) {
+    return Outcome::bad_value;
+  }
+  MountOptions& engine = config.engine;
+  const MountOptions usual;
+  engine.heartbeat_ns = *heartbeat * kMillisecond;
+  engine.silence_ns = usual.silence_ns / usual.heartbeat_ns * engine.heartbeat_ns;
+  engine.lease_ns = usual.lease_ns * *heartbeat / (usual.heartbeat_ns / kMillisecond);
+  return Outcome::taken;
+}
+
 Outcome set_cache(std::string_view value, MountConfig& config) {
   config.cache = node::parse_cache_mode(value);
   return config.cache.has_value() ? Outcome::taken : Outcome::bad_value;
@@ -186,6 +205,7 @@ Outcome set_valued(std::string_view name, std::string_view value, MountConfig& c
   if (name == "listen") return set_address(value, config.engine.listen);
   if (name == "slot") return set_slot(value, config);
   if (name == "commit") return set_commit(value, config);
+  if (name == "heartbeat") return set_heartbeat(value, config);
   if (name == "disk_wait") return set_disk_wait(value, config);
   if (name == "on-fence") return set_on_fence(value, config);
   if (name == "deliver_sync") return set_sync_delivery(value, config);

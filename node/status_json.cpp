@@ -37,6 +37,7 @@ nlohmann::json to_json(const MountStatus& status) {
                      {"leader_slot", nullptr},
                      {"leader_address", status.leader_address},
                      {"leader_rid", nullptr},
+                     {"leader_pid", nullptr},
                      {"voters", status.voters},
                      {"term", {{"number", status.term.number}, {"slot", status.term.slot}}},
                      {"open_seq", status.open_seq.value},
@@ -55,6 +56,7 @@ nlohmann::json to_json(const MountStatus& status) {
                      {"free_blocks", status.free_blocks},
                      {"replaced_blocks", status.replaced_blocks}};
   if (status.leader_slot.has_value()) out["leader_slot"] = *status.leader_slot;
+  if (status.leader_process != 0) out["leader_pid"] = status.leader_process;
   if (status.leader_rid) out["leader_rid"] = hex(status.leader_rid.value);
   return out;
 }

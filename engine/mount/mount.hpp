@@ -75,7 +75,9 @@ struct MountStatus {
   bool leader = false;
   bool connected = false;
   std::optional<std::uint16_t> leader_slot;
-  Rid leader_rid;                     // of its mount; 0: not known
+  Rid leader_rid;  // of its mount; 0: not known
+  // Of its mount, if it runs on this host; 0: not known.
+  std::uint64_t leader_process = 0;
   std::vector<std::uint16_t> voters;  // slots that elect a leader now
   std::string leader_address;
   Term term;

@@ -1,5 +1,5 @@
 #include "cli/mount_options.hpp"
-
+#include "engine/env/drift.hpp"
 #include "tests/test.hpp"
 
 using namespace scoutfs;
@@ -43,6 +43,16 @@ BOOST_AUTO_TEST_CASE(each_option_reaches_what_it_is_about) {
   BOOST_TEST(config.log_file == "/var/log/x");
   BOOST_CHECK(config.log_level == LogLevel::debug);
   BOOST_TEST(config.metrics_address == "127.0.0.1:9100");
+}
+
+BOOST_AUTO_TEST_CASE(what_is_counted_in_heartbeats_follows_them) {
+  const MountOptions usual, fast = applied("heartbeat=50").engine;
+  BOOST_TEST(fast.heartbeat_ns == 50 * kMillisecond);
+  BOOST_TEST(fast.silence_ns == usual.silence_ns / 4);
+  BOOST_TEST(fast.lease_ns == usual.lease_ns / 4);
+  BOOST_TEST(applied("heartbeat=600").engine.lease_ns <= kLeaseMax);
+  BOOST_TEST(refused("heartbeat=19") == "bad mount option 'heartbeat=19', give heartbeat=MS");
+  BOOST_TEST(!refused("heartbeat=601").empty());
 }
 
 BOOST_AUTO_TEST_CASE(options_of_mount_8_are_understood_and_flags_reach_the_kernel) {
