@@ -169,11 +169,10 @@ Task<Result<bool>> BlockReservation::fence(Term, Incarnation, HostId host) {
   co_return co_await fence_process(std::move(host));
 }
 
-Task<Result<bool>> BlockReservation::confirm_dead(Incarnation victim, HostId host) {
+Task<Result<bool>> BlockReservation::confirm_dead(Incarnation, HostId host) {
   const std::optional<std::uint64_t> process = process_key(host);
   if (process.has_value() && over_.contains(*process)) co_return Result<bool>(true);
-  SCOUTFS_CO_TRY(const bool dead, co_await host_.confirm_dead(victim, host));
-  if (!dead) co_return Result<bool>(false);
+  if (!host_.is_gone(host)) co_return Result<bool>(false);
   co_return co_await fence_process(std::move(host));
 }
 

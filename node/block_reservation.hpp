@@ -52,6 +52,7 @@ class BlockReservation final : public Fencing {
                                                         std::string& why);
 
   FenceLevel level() const override { return FenceLevel::storage; }
+  bool fences_apart() const override { return false; }
   Task<Result<bool>> fence(Term term, Incarnation victim, HostId host) override;
   // Who is known to be dead is fenced, too: what it had sent may still be on its way.
   Task<Result<bool>> confirm_dead(Incarnation victim, HostId host) override;

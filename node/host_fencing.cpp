@@ -90,11 +90,15 @@ std::optional<std::uint64_t> process_key(const HostId& host) {
   return std::max<std::uint64_t>(mix(mix(machine, boot), host.process, host.process_start), 1);
 }
 
+bool HostFencing::is_gone(const HostId& host) const {
+  if (own_.machine.empty() || host.machine != own_.machine) return false;
+  if (own_.boot.empty() || host.boot.empty()) return false;
+  return host.boot != own_.boot || !runs(host);
+}
+
 Task<Result<bool>> HostFencing::confirm_dead(Incarnation, HostId host) {
-  if (own_.machine.empty() || host.machine != own_.machine) co_return false;
-  if (own_.boot.empty() || host.boot.empty()) co_return false;
+  if (!is_gone(host)) co_return false;
   if (host.boot != own_.boot) co_return true;
-  if (runs(host)) co_return false;
   co_await Sleep(scheduler_, kGrace);
   co_return !runs(host);
 }

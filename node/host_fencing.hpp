@@ -30,6 +30,9 @@ class HostFencing : public Fencing {
   HostFencing(Scheduler& scheduler, HostId own) : scheduler_(scheduler), own_(std::move(own)) {}
   FenceLevel level() const override { return FenceLevel::host; }
   Task<Result<bool>> confirm_dead(Incarnation victim, HostId host) override;
+  // The same for a storage that is asked next to finish what the victim had sent: nothing is
+  // waited for.
+  bool is_gone(const HostId& host) const;
 
  private:
   Scheduler& scheduler_;

@@ -42,8 +42,7 @@ Task<Result<bool>> ReservationFencing::fence(Term term, Incarnation victim, Host
 
 Task<Result<bool>> ReservationFencing::confirm_dead(Incarnation victim, HostId host) {
   if (over_.contains(victim.rid)) co_return Result<bool>(true);
-  SCOUTFS_CO_TRY(const bool dead, co_await host_.confirm_dead(victim, std::move(host)));
-  if (!dead) co_return Result<bool>(false);
+  if (!host_.is_gone(host)) co_return Result<bool>(false);
   IscsiDevice* const device = devices_.empty() ? nullptr : devices_.front();
   co_return co_await fence_from(device, victim.rid);
 }

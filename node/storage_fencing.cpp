@@ -39,8 +39,7 @@ Task<Result<bool>> StorageFencing::fence(Term term, Incarnation victim, HostId) 
 }
 
 Task<Result<bool>> StorageFencing::confirm_dead(Incarnation victim, HostId host) {
-  SCOUTFS_CO_TRY(const bool dead, co_await host_.confirm_dead(victim, std::move(host)));
-  if (!dead) co_return Result<bool>(false);
+  if (!host_.is_gone(host)) co_return Result<bool>(false);
   // Its process is gone. What that had sent may still be on its way at the server: this waits
   // for it, and the server need not remember who it was.
   SCOUTFS_CO_CHECK(co_await leave(victim));

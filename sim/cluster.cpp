@@ -320,6 +320,12 @@ bool Cluster::any_alive() const {
   return std::ranges::any_of(lives_, [](const auto& life) { return life != nullptr; });
 }
 
+bool Cluster::anybody_stands_still() const {
+  return std::ranges::any_of(lives_, [this](const auto& life) {
+    return life != nullptr && life->actor().paused_until_ns() > world_.now_ns();
+  });
+}
+
 bool Cluster::busy() const {
   return std::ranges::any_of(lives_,
                              [](const auto& life) { return life != nullptr && life->busy(); });
@@ -349,8 +355,8 @@ Rid Cluster::rid_of(Life number) const {
   return alive ? life->rid() : past.rid;
 }
 
-void Cluster::arm(Milestone milestone, TimeNs delay_ns, TimeNs comes_back_ns) {
-  armed_ = {.milestone = milestone, .delay_ns = delay_ns, .comes_back_ns = comes_back_ns};
+void Cluster::arm(Armed what) {
+  armed_ = what;
 }
 
 void Cluster::reached(unsigned node, std::uint16_t slot, Life life, Incarnation mount,
@@ -361,8 +367,9 @@ void Cluster::reached(unsigned node, std::uint16_t slot, Life life, Incarnation 
   armed_.reset();
   world_.events().after(armed.delay_ns, [this, node, life, armed] {
     if (lives_[node] == nullptr || lives_[node]->number() != life) return;
+    if (armed.stands_still) return pause(node, armed.lasts_ns);
     kill(node);
-    start_after(node, armed.comes_back_ns);
+    start_after(node, armed.lasts_ns);
   });
 }
 
@@ -384,8 +391,9 @@ Cluster::Fence Cluster::fence(Term term, Incarnation victim, const HostId& host,
   const bool mounts = std::ranges::any_of(
       past_, [this, victim](const auto& entry) { return rid_of(entry.first) == victim.rid; });
   if (!mounts) {
-    // A server that has not opened the device, and will not.
-    leadership_.refuse(victim);
+    // A server that has not opened the device.
+    leadership_.fenced_unseen(victim, plan_.fencing_forgets ? Leadership::Memory::forgets
+                                                            : Leadership::Memory::remembers);
     world_.events().after(kMillisecond, [done] { done.set(Result<void>{}); });
     return Fence::begun;
   }

@@ -63,6 +63,7 @@ class Cluster {
   std::optional<unsigned> leader() const;
   bool all_serving() const;
   bool any_alive() const;
+  bool anybody_stands_still() const;
   // Remembers how much the leader has free. Call after every step of a nearly full volume.
   void look_at_space();
   // Work of the workers that is not finished.
@@ -95,10 +96,17 @@ class Cluster {
   }
   // The doors of servers to the array, and what leaders must keep to.
   Leadership& leadership() { return leadership_; }
-  // A node got somewhere. The next one that reaches an armed milestone dies soon after.
+  // A node got somewhere.
   void reached(unsigned node, std::uint16_t slot, Life life, Incarnation mount,
                Milestone milestone, Term term);
-  void arm(Milestone milestone, TimeNs delay_ns, TimeNs comes_back_ns);
+  // The next node that reaches the milestone dies soon after and comes back, or stands still.
+  struct Armed {
+    Milestone milestone{};
+    TimeNs delay_ns = 0;
+    TimeNs lasts_ns = 0;  // until it comes back or goes on
+    bool stands_still = false;
+  };
+  void arm(Armed what);
   void disarm() { armed_.reset(); }
   // What survived of each dead life, from an image that nobody writes to any more.
   void resolve_all(const Image& image);
@@ -153,11 +161,6 @@ class Cluster {
   Term newest_term_;                              // that the fencing service knows
   std::vector<std::unique_ptr<NodeLife>> lives_;  // by node; null: none
   std::vector<unsigned> moves_;                   // by node: which of its slots it uses
-  struct Armed {
-    Milestone milestone{};
-    TimeNs delay_ns = 0;
-    TimeNs comes_back_ns = 0;
-  };
   std::optional<Armed> armed_;
   Life next_life_ = 1;
   TimeNs progress_ns_ = 0;

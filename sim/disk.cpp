@@ -445,6 +445,10 @@ bool SharedDisk::fenced(const DiskPath& path) {
   return path.fenced;
 }
 
+void SharedDisk::distrust(DiskPath& path) {
+  path.confirmed = true;
+}
+
 bool SharedDisk::dropped(const DiskPath& path) {
   return path.dropped;
 }

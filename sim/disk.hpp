@@ -103,6 +103,8 @@ class SharedDisk {
   }
   // Refuses all that arrives from now on; `done` when nothing of the path lands any more.
   void fence(const std::shared_ptr<DiskPath>& path, const Done& done);
+  // Nothing of it may land from now on, though it is not refused.
+  static void distrust(DiskPath& path);
   static bool fenced(const DiskPath& path);   // it refuses
   static bool dropped(const DiskPath& path);  // nobody holds it
   static bool harmless(

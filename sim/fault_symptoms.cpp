@@ -76,6 +76,9 @@ std::vector<Symptom> symptoms_of(Cluster& cluster, const PlannedFault& fault) {
     case FaultKind::kill_at:
     case FaultKind::restart_storm:
       return symptoms.lives(Kind::death_known).take();
+    case FaultKind::pause_at:
+      for (unsigned node = 0; node < cluster.nodes(); ++node) symptoms.connections(node);
+      return symptoms.lives(Kind::fenced).take();
     case FaultKind::isolate_leader:
     case FaultKind::deafen_leader:
     case FaultKind::split_leader:
@@ -129,6 +132,7 @@ Observer::Fault told_of(const Cluster& cluster, const PlannedFault& fault) {
     case FaultKind::power_cut:
     case FaultKind::restart_disk:
     case FaultKind::kill_at:
+    case FaultKind::pause_at:
     case FaultKind::restart_storm:
       told.node.reset();
       break;

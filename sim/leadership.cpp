@@ -7,6 +7,7 @@ namespace scoutfs::sim {
 Result<std::shared_ptr<DiskPath>> Leadership::open(unsigned node, Life life, Incarnation who) {
   if (refused_.contains(who)) return fail(Errc::fenced);
   std::shared_ptr<DiskPath> path = disk_.open_path(node);
+  if (late_.contains(who)) SharedDisk::distrust(*path);
   ways_[who] = {.life = life, .path = path};
   return path;
 }
@@ -41,12 +42,17 @@ bool Leadership::harmless(const Reign& reign) const {
   if (reign.stopped) return true;
   const std::shared_ptr<DiskPath> path = path_of(reign.server);
   if (path != nullptr) return SharedDisk::harmless(*path);
-  return refused_.contains(reign.server) || dead_.contains(reign.life);
+  return refused_.contains(reign.server) || late_.contains(reign.server) ||
+         dead_.contains(reign.life);
 }
 
 void Leadership::began(unsigned node, Life life, Incarnation mount, Term term) {
   OracleBoard& board = world_.board();
   board.ran("leader");
+  const Reign begins{
+      .life = life, .server = format::leader_incarnation(mount, term), .stopped = false};
+  // It was overtaken while it stood still, and will find out.
+  if (harmless(begins)) return;
   for (const auto& [other, reign] : reigns_) {
     if (other >= term) {
       board.fail("leader", fmt::format("node{} leads term {}.{}, but term {}.{} was led", node,
@@ -59,8 +65,7 @@ void Leadership::began(unsigned node, Life life, Incarnation mount, Term term) {
                              node, term.number, term.slot, other.number, other.slot));
     }
   }
-  reigns_[term] = {
-      .life = life, .server = format::leader_incarnation(mount, term), .stopped = false};
+  reigns_[term] = begins;
 }
 
 void Leadership::stopped(unsigned node, Term term) {

@@ -35,8 +35,12 @@ class Leadership {
   // nullptr: it has never been opened.
   std::shared_ptr<DiskPath> path_of(Incarnation who) const;
   std::vector<std::shared_ptr<DiskPath>> paths_of(Life life) const;
-  // It was fenced before it was opened, and will not be.
-  void refuse(Incarnation who) { refused_.insert(who); }
+  // It was fenced before it was opened. A storage that remembers that refuses it later; another
+  // admits it, and it must not write.
+  enum class Memory : std::uint8_t { remembers, forgets };
+  void fenced_unseen(Incarnation who, Memory memory) {
+    (memory == Memory::remembers ? refused_ : late_).insert(who);
+  }
 
   // `slot` is the node's.
   void reached(unsigned node, std::uint16_t slot, Life life, Incarnation mount,
@@ -66,7 +70,7 @@ class Leadership {
   SharedDisk& disk_;
   Fsid fsid_;
   std::map<Incarnation, Way> ways_;
-  std::set<Incarnation> refused_;
+  std::set<Incarnation> refused_, late_;
   std::map<unsigned, std::uint16_t> slot_of_;  // by node, as those who speak to it say
   std::set<Life> dead_;
   std::map<Term, Reign> reigns_;

@@ -40,6 +40,8 @@ std::string_view to_string(FaultKind kind) {
       return "restart-disk";
     case FaultKind::kill_at:
       return "kill-at";
+    case FaultKind::pause_at:
+      return "pause-at";
     case FaultKind::isolate_leader:
       return "isolate-leader";
     case FaultKind::deafen_leader:
@@ -266,6 +268,24 @@ void draw_fencing(Plan& plan, bool faults) {
   }
 }
 
+// Nodes that stand still in the middle of a change of leaders.
+void draw_standstills(Plan& plan, bool faults) {
+  SimRandom random(plan.seed, Stream::standstills);
+  plan.fencing_forgets = random.chance(1, 3);
+  if (!faults || plan.nodes < 2 || random.chance(1, 2)) return;
+  const std::uint64_t count = random.between(1, 3);
+  for (std::uint64_t i = 0; i < count; ++i) {
+    PlannedFault fault;
+    fault.kind = FaultKind::pause_at;
+    fault.at_operation = random.between(1, plan.operations);
+    fault.then_steps = random.below(60);
+    fault.node = static_cast<unsigned>(random.below(plan.nodes));
+    fault.milestone = static_cast<Milestone>(random.below(kMilestones));
+    fault.lasts_ns = random.log_between(10 * kMillisecond, 8 * kSecond);
+    plan.faults.push_back(fault);
+  }
+}
+
 void sort_faults(Plan& plan) {
   std::ranges::sort(plan.faults, [](const PlannedFault& a, const PlannedFault& b) {
     return std::tie(a.at_operation, a.then_steps, a.lasts_ns) <
@@ -295,6 +315,7 @@ Plan make_plan(const RunConfig& config) {
     draw_disk_faults(plan, random);
   }
   draw_fencing(plan, config.faults);
+  draw_standstills(plan, config.faults);
   sort_faults(plan);
   if (config.faults) draw_disk_errors(plan);
   // A disk that fails ends mounts, and nobody would ever know of it.

@@ -40,6 +40,7 @@ enum class FaultKind : std::uint8_t {
   // Drawn beside the others.
   long_pause,  // longer than a lease and a fence
   long_isolation,
+  pause_at,  // the next node that reaches a milestone stands still there, likewise
 };
 inline constexpr std::size_t kFaultKinds = 18;  // those drawn first
 std::string_view to_string(FaultKind kind);
@@ -52,7 +53,7 @@ struct PlannedFault {
   unsigned other = 0;
   TimeNs lasts_ns = 0;  // until it is over: healed, restarted
   CutMode cut = CutMode::keeps_all;
-  Milestone milestone = Milestone::voted;  // of kill_at
+  Milestone milestone = Milestone::voted;  // of kill_at, pause_at
 };
 
 // A part of the volume, as its superblock lays it out.
@@ -120,7 +121,8 @@ struct Plan {
   FenceLevel fence_level = FenceLevel::host;
   TimeNs fence_delay_ns = kMillisecond;  // at most, until the fencing service acts
   bool fencing_knows_all_hosts =
-      false;  // otherwise each host can tell of its own processes only
+      false;                     // otherwise each host can tell of its own processes only
+  bool fencing_forgets = false;  // the fence of an incarnation that it does not know yet
 };
 
 Plan make_plan(const RunConfig& config);

@@ -30,6 +30,7 @@ enum class Stream : std::uint64_t {
   space_plan,
   slot_plan,
   fencing,
+  standstills,
 };
 
 class SimRandom final : public Random {

@@ -184,6 +184,11 @@ class Run {
     }
   }
 
+  // Milestones are reached where leaders change.
+  void get_somebody_somewhere(const PlannedFault& fault) {
+    if (fault.then_steps % 2 == 0) cluster_.ask_to_leave(cluster_.leader().value_or(0));
+  }
+
   // In one direction from all, or in both from some.
   void cut_leader_off(const PlannedFault& fault) {
     const unsigned leader = cluster_.leader().value_or(fault.node);
@@ -264,10 +269,16 @@ class Run {
         break;
       case FaultKind::kill_at:
         // Right there, while what comes next is on its way, or when it is done.
-        cluster_.arm(fault.milestone, fault.then_steps % 3 * kMillisecond * fault.then_steps,
-                     fault.lasts_ns);
-        // Somebody has to get somewhere.
-        if (fault.then_steps % 2 == 0) cluster_.ask_to_leave(cluster_.leader().value_or(0));
+        cluster_.arm({.milestone = fault.milestone,
+                      .delay_ns = fault.then_steps % 3 * kMillisecond * fault.then_steps,
+                      .lasts_ns = fault.lasts_ns});
+        get_somebody_somewhere(fault);
+        break;
+      case FaultKind::pause_at:
+        cluster_.arm({.milestone = fault.milestone,
+                      .lasts_ns = kLongerThanLease + fault.lasts_ns,
+                      .stands_still = true});
+        get_somebody_somewhere(fault);
         break;
       case FaultKind::restart_storm:
         ++storms_;
@@ -312,6 +323,10 @@ class Run {
   // The faults have ended: within a bounded time an operation gets done on every node.
   bool probe() {
     world_.board().ran("probe");
+    // One that stands still does nothing; its fault ends when it wakes.
+    while (cluster_.anybody_stands_still()) {
+      if (!step(kComesBack)) return false;
+    }
     const TimeNs healed_ns = world_.now_ns();
     std::uint64_t probed = 0;
     while (probed < plan_.nodes) {

@@ -24,6 +24,7 @@ class Actor {
   unsigned node() const { return node_; }
   // It runs no more until then, as a machine that is suspended does.
   void pause_until(TimeNs world_ns) { paused_until_ns_ = world_ns; }
+  TimeNs paused_until_ns() const { return paused_until_ns_; }
   // When it wants to run: now or earlier if it is ready.
   TimeNs wants_ns(TimeNs now_ns) const;
   std::uint64_t run() { return scheduler_.run(kResumesMax); }

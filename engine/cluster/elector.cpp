@@ -308,6 +308,14 @@ Task<std::optional<Term>> Elector::win(Cancellation* cancellation) {
   co_return term_;
 }
 
+Task<Result<void>> Elector::confirm(Term term) {
+  SCOUTFS_CO_TRY(const Blocks blocks, co_await keeper_.observe());
+  const bool newer = std::ranges::any_of(
+      blocks, [term](const auto& block) { return block.has_value() && block->elect > term; });
+  if (newer) co_return fail(Errc::fenced);
+  co_return Result<void>{};
+}
+
 void Elector::set_serving() {
   if (role_ != Role::leading) return;
   serving_ = true;
@@ -323,8 +331,11 @@ void Elector::give_up(std::string_view why) {
 void Elector::depose(std::string_view why) {
   SCOUTFS_ASSERT(role_ == Role::taking || role_ == Role::leading);
   env_.log.warn("no longer leading term {}: {}", term_.number, why);
+  // Whoever waits in win() has not heard of it, and will not: nobody else says that it stopped.
+  const bool unheard = role_ == Role::leading && !announced_;
   role_ = Role::winding_up;
   if (leader_.has_value() && leader_->term == term_) forget_leader();
+  if (unheard) scope_.spawn(stand_down());
   changed_.wake_all();
 }
 

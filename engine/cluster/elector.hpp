@@ -62,6 +62,10 @@ class Elector {
   // Waits until this node leads and every earlier leader has stopped or is fenced. nullopt: the
   // cancellation was requested.
   Task<std::optional<Term>> win(Cancellation* cancellation);
+  // The server's way to the disk is open. Nobody has won a later term, or else it sees this way
+  // and fences it: a storage may not remember the fence of somebody it does not know yet.
+  // Errors: fenced (somebody has), those of the device.
+  Task<Result<void>> confirm(Term term);
   // Members may come: told with the beats.
   void set_serving();
   // False once the leadership that win() returned is over, for whatever reason.

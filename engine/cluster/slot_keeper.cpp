@@ -158,9 +158,10 @@ Task<Result<void>> SlotKeeper::claim(std::uint16_t slot) {
     block.elect = old.elect;
     block.leader = old.leader;
     block.stop = old.elect;
-    // Its leadership, if it had one, is over: its process is. A storage that fences may have
-    // fenced the mount and not its server; whoever leads next makes sure of that one.
-    if (env_.fencing.level() == FenceLevel::storage) block.stop = old.stop;
+    // Its leadership, if it had one, is over: its process is. A storage that fences
+    // incarnations apart may have fenced the mount and not its server; whoever leads next makes
+    // sure of that.
+    if (env_.fencing.fences_apart()) block.stop = old.stop;
     epoch_ = old.who.epoch.next();
   }
   block.slot = slot;

@@ -37,13 +37,19 @@ class Fencing {
   // True if fence() can end an incarnation that still runs.
   bool can_fence_the_living() const { return level() >= FenceLevel::agent; }
 
+  // True if the incarnations of one process can be fenced apart: its server's, and its mount
+  // goes on. False: a fence of either ends both, and so does the death that confirm_dead()
+  // knows of.
+  virtual bool fences_apart() const { return level() == FenceLevel::storage; }
+
   // Tells the service who leads; it refuses fences of older terms from then on. `leader` is the
   // incarnation under which the server opened the device. Before anything else of that term.
   // Errors: fenced (a newer term is known), io_error, disconnected.
   virtual Task<Result<void>> register_term(Term term, Incarnation leader);
   // True: no command of `victim`, reads included, runs at the storage or ever will, and that is
-  // durable. False: this method cannot tell; nothing may be concluded. May be repeated.
-  // Errors: fenced (a newer term is known), io_error, disconnected; then ask again.
+  // durable; or it has not opened the storage yet, which then may not know it (see
+  // Elector::confirm()). False: this method cannot tell; nothing may be concluded. May be
+  // repeated. Errors: fenced (a newer term is known), io_error, disconnected; then ask again.
   virtual Task<Result<bool>> fence(Term term, Incarnation victim, HostId host);
   // The same answer without doing anything to the victim: true if it is certain that no command
   // of `victim` is running at the storage or ever will (its process is gone, its connection

@@ -381,6 +381,7 @@ Task<Result<void>> Mount::Impl::start_server(Term term) {
     server_device_ = std::make_unique<ServerDevice>(env_, std::move(device),
                                                     [this](Error error) { end_server(error); });
   }
+  SCOUTFS_CO_CHECK(co_await elector_->confirm(term));
   BlockDevice& device = server_device_ != nullptr ? server_device_->device() : env_.device;
   server_segments_ = std::make_unique<lsm::SegmentCache>(
       env_.scheduler, device, superblock_.fsid, options_.segment_cache_bytes);
@@ -532,6 +533,13 @@ MountStatus Mount::Impl::status() const {
     status.leader_slot = block->slot;
     status.leader_rid = block->who.rid;
   }
+  for (const auto& block : keeper_->seen()) {
+    const bool here = block.has_value() && block->who.rid == status.leader_rid &&
+                      block->host.machine == options_.host.machine &&
+                      block->host.boot == options_.host.boot;
+    if (here) status.leader_process = block->host.process;
+  }
+  if (status.leader_rid == rid_) status.leader_process = options_.host.process;
   status.term = session.term();
   status.open_seq = store_->open_seq();
   status.last_recorded_seq = store_->transactions().recorded_seq();

@@ -1,8 +1,8 @@
 // ServerDevice: a leader's own way to the disk, for as long as it leads one term.
 //
 // It is opened under the leader's incarnation. When the storage refuses that, or a flush fails,
-// the server is over; the mount beside it is not. When the storage is lost, requests end that
-// it may still carry out: then nobody may say that the server has stopped.
+// the server is over; the mount beside it is not. When the storage is lost or refuses it,
+// requests end that it may still carry out: then nobody may say that the server has stopped.
 #pragma once
 
 #include <functional>
@@ -33,9 +33,10 @@ class ServerDevice {
 
  private:
   void look_at(Errc code) {
-    if (code == Errc::io_error)
-      return;  // answered; what it means is the steady device's matter
-    if (code != Errc::fenced) in_doubt_ = true;
+    // Answered; what it means is the steady device's matter.
+    if (code == Errc::io_error) return;
+    // Also when it is fenced: what a lost connection had carried may not have ended yet.
+    in_doubt_ = true;
     over(code);
   }
   void over(Errc code) { on_over_(Error{code, std::source_location::current()}); }

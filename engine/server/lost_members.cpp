@@ -126,7 +126,7 @@ bool Server::needed(Rid rid) {
   Session& session = sessions_.at(rid);
   const TimeNs now_ns = env_.clock.now_ns();
   if (recovering_) {
-    return !session.declared && now_ns >= started_ns_ + options_.recovery_grace_ns;
+    return !session.declared && now_ns >= session.lost_ns + options_.recovery_grace_ns;
   }
   if (locks_.waited_for(rid).empty()) {
     session.needed_ns = 0;

@@ -65,7 +65,7 @@ BOOST_AUTO_TEST_CASE(faults_and_recoveries_happen_in_the_seeds) {
   for (std::size_t kind = 0; kind < kFaultKinds; ++kind) {
     BOOST_TEST(faults.contains(std::string(to_string(static_cast<FaultKind>(kind)))));
   }
-  for (const char* kind : {"long-pause", "long-isolation", "lose-disk"}) {
+  for (const char* kind : {"long-pause", "long-isolation", "pause-at", "lose-disk"}) {
     BOOST_TEST(faults.contains(kind));
   }
   BOOST_TEST(faults["disk-errors"] > 0U);

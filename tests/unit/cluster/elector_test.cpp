@@ -20,6 +20,18 @@ void block_all(Voters& voters, unsigned node, bool blocked) {
   }
 }
 
+Task<void> confirm(Voter* voter, Term term, bool* holds) {
+  const Result<void> confirmed = co_await voter->elector().confirm(term);
+  *holds = confirmed.has_value();
+}
+
+bool confirmed(Voters& voters, unsigned node, Term term) {
+  bool holds = false;
+  voters.voter(node)->spawn(confirm(voters.voter(node), term, &holds));
+  voters.run_for(kSecond);
+  return holds;
+}
+
 }  // namespace
 
 BOOST_AUTO_TEST_CASE(one_of_any_number_of_voters_comes_to_lead) {
@@ -159,6 +171,66 @@ BOOST_AUTO_TEST_CASE(of_two_voters_one_suffices_but_not_against_a_leader_whose_b
   voters.kill(first);
   BOOST_TEST(voters.until_led() < 3 * kSecond);
   BOOST_TEST(voters.wrong.empty());
+}
+
+BOOST_AUTO_TEST_CASE(a_server_whose_end_is_in_doubt_is_fenced_by_whoever_leads_next) {
+  for (const unsigned nodes : {1U, 3U}) {
+    Voters voters({.nodes = nodes});
+    start_all(voters);
+    voters.until_led();
+    const unsigned first = *voters.leader();
+    Voter& voter = *voters.voter(first);
+    const Incarnation server =
+        format::leader_incarnation(voter.keeper().block().who, voter.term());
+    voter.set_doubtful();
+    voter.elector().give_up("its disk is lost");
+    voters.run_for(30 * kMillisecond);
+    BOOST_TEST(voters.block_of(first).leads());
+    BOOST_TEST(voters.until_led() < 5 * kSecond);
+    BOOST_TEST(voters.terms.size() == 2);
+    BOOST_TEST(voters.table.fenced.contains(server));
+    BOOST_TEST(voters.wrong.empty());
+  }
+}
+
+BOOST_AUTO_TEST_CASE(a_leader_is_confirmed_until_a_newer_one_was_elected) {
+  Voters voters({.nodes = 2});
+  start_all(voters);
+  voters.until_led();
+  voters.run_for(2 * kSecond);
+  const unsigned first = *voters.leader();
+  const Term term = voters.voter(first)->term();
+  BOOST_TEST(confirmed(voters, first, term));
+  voters.voter(first)->elector().give_up("for the test");
+  voters.voter(first)->actor().pause_until(voters.world.now_ns() + 20 * kSecond);
+  voters.run_for(10 * kSecond);
+  BOOST_TEST(voters.leader().has_value());
+  voters.run_for(15 * kSecond);
+  BOOST_TEST(!confirmed(voters, first, term));
+}
+
+BOOST_AUTO_TEST_CASE(who_stands_still_where_it_got_to_holds_nobody_up_when_it_wakes) {
+  for (const Milestone where :
+       {Milestone::voted, Milestone::elected, Milestone::leaders_fenced, Milestone::stopped}) {
+    for (const FenceLevel level : {FenceLevel::host, FenceLevel::storage}) {
+      Voters voters({.nodes = 3, .level = level});
+      bool still = false;
+      voters.on_milestone = [&](unsigned node, Milestone milestone) {
+        if (still || milestone != where) return;
+        still = true;
+        voters.voter(node)->actor().pause_until(voters.world.now_ns() + 5 * kSecond);
+      };
+      start_all(voters);
+      voters.run_for(2 * kSecond);
+      if (const auto leader = voters.leader(); leader.has_value()) {
+        voters.voter(*leader)->elector().give_up("for the test");
+      }
+      voters.run_for(8 * kSecond);
+      BOOST_TEST(still);
+      BOOST_TEST(voters.until_led() < 5 * kSecond);
+      for (const std::string& what : voters.wrong) BOOST_ERROR(what);
+    }
+  }
 }
 
 // One thing that goes wrong, or gets better.

@@ -55,10 +55,14 @@ void Voter::reached(Milestone milestone, Term term) {
   if (milestone == Milestone::stopped && block.stop != block.elect) {
     voters_.wrong.push_back(who + ": stopped, but its block does not say so");
   }
-  if (milestone == Milestone::leaders_fenced && !voters_.terms.insert(term).second) {
+  const Incarnation server = format::leader_incarnation(block.who, term);
+  // Who was overtaken while it stood still finds out when it opens the storage.
+  const bool leads =
+      milestone == Milestone::leaders_fenced && !voters_.table.fenced.contains(server);
+  if (leads && !voters_.terms.insert(term).second) {
     voters_.wrong.push_back(who + ": a term that was led before");
   }
-  if (milestone == Milestone::leaders_fenced && *voters_.terms.rbegin() != term) {
+  if (leads && *voters_.terms.rbegin() != term) {
     voters_.wrong.push_back(who + ": leads after a newer term was led");
   }
   if (voters_.on_milestone) voters_.on_milestone(node_, milestone);
@@ -131,7 +135,8 @@ Task<void> Voter::lead(Voter* self) {
     const bool leads = self->elector_->leads(*term);
     self->elector_->give_up("it leaves");
     using Ending = cluster::Elector::Ending;
-    const Ending ending = leads ? Ending::resigned : Ending::stopped;
+    const bool resigns = leads && self->ending_ == Ending::stopped;
+    const Ending ending = resigns ? Ending::resigned : self->ending_;
     const Result<void> stopped = co_await self->elector_->stopped(ending, 0);
     SCOUTFS_MAYBE(stopped.has_value());
   }

@@ -93,6 +93,9 @@ class Voter final : public Milestones {
   std::uint64_t process() const { return process_; }
   bool left() const { return left_; }
   void leave();
+  void spawn(Task<void> task) { scope_.spawn(std::move(task)); }
+  // Its servers lose the disk when they end.
+  void set_doubtful() { ending_ = cluster::Elector::Ending::in_doubt; }
 
  private:
   static Task<void> live(Voter* self);
@@ -114,6 +117,7 @@ class Voter final : public Milestones {
   std::unique_ptr<cluster::SlotKeeper> keeper_;
   std::unique_ptr<cluster::Elector> elector_;
   std::optional<Term> serving_;
+  cluster::Elector::Ending ending_ = cluster::Elector::Ending::stopped;
   WaitQueue leave_{scheduler_};
   Cancellation cancellation_{scheduler_};
   bool leaving_ = false;
