@@ -34,7 +34,7 @@ namespace scoutfs::node {
 class ReadAhead {
  public:
   static constexpr std::size_t kStreamsMax = 8;
-  static constexpr std::size_t kPiecesMax = 4;
+  static constexpr std::size_t kPiecesMax = 2;
   static constexpr std::size_t kPieceMax = 1u << 20;     // bytes
   static constexpr std::size_t kRequestMin = 64u << 10;  // smaller reads are not run ahead of
 
