@@ -73,9 +73,11 @@ function readModel(data) {
       text: `holds ${word(lock)} for ${word(mode)}, grant ${grant}` });
   }
   for (const [node, first, count, t0, t1, failed, durable, late] of data.writes) {
-    const how = failed ? ", fails" : late !== null ? ", lands late" : t1 === null ? ", never answered" : "";
+    const how = failed ? ", fails" : late !== null ? ", lands late" :
+      t1 === null ? ", never answered" : "";
     const quorum = first >= data.quorum[0] && first < data.quorum[0] + data.quorum[1];
-    add({ type: "write", node, first, blocks: count, chatter: quorum && !failed && late === null, t0, t1: late !== null ? late : t1, failed, late, kind: "write",
+    add({ type: "write", node, first, blocks: count, durable,
+      chatter: quorum && !failed && late === null, t0, t1: late !== null ? late : t1, failed, late, kind: "write",
       text: `writes ${count} blocks at ${first}${durable ? ", durably" : ""}${how}` });
   }
   for (const [t0, node, text] of data.lines) {

@@ -32,6 +32,19 @@ function turningPoints(model) {
   return points.sort((a, b) => a.t - b.t || a.item.id - b.item.id);
 }
 
+// A write, and what made it durable: itself, or the first flush that ended after it.
+function fateOfWrite(model, write) {
+  const length = write.open ? "" : `, in ${formatDuration(write.t1 - write.t0)}`;
+  const told = [{ t: write.t0, item: write, text: write.text + length,
+    tone: write.failed || write.open ? "bad" : undefined }];
+  if (write.durable || write.failed || write.open) return told;
+  const flush = model.lines.find((line) => line.text === "flushed" && line.t0 > write.t1);
+  told.push(flush === undefined ?
+    { t: model.data.end, item: write, text: "no flush has ended since", tone: "bad" } :
+    { t: flush.t0, item: flush, text: "flushed" });
+  return told;
+}
+
 // Writes of the blocks that the verdict names.
 function writesOfNamedBlocks(model) {
   const named = [...model.data.what.matchAll(/(?:segment|block|extent)s? (?:at )?(\d+)/g)]
@@ -69,9 +82,8 @@ function makeStory(model) {
     const waiting = model.ops.filter((op) => op.open &&
       model.lives.some((life) => life.open && life.life === op.life));
     add("Still waiting at the end", newest(waiting, 12).map((op) => entry(op, "bad")));
-    add("Writes of the blocks it names", newest(writesOfNamedBlocks(model), 8).map((write) => ({
-      t: write.t0, item: write, tone: write.failed || write.open ? "bad" : undefined,
-      text: write.text + (write.open ? "" : `, in ${formatDuration(write.t1 - write.t0)}`) })));
+    add("Writes of the blocks it names", newest(writesOfNamedBlocks(model), 8)
+      .flatMap((write) => fateOfWrite(model, write)));
   }
   const points = turningPoints(model);
   add(model.data.passed ? "What was done to the cluster" : "What was done to the cluster before",

@@ -238,13 +238,16 @@ class Explain(unittest.TestCase):
 
     def test_blocks_that_a_verdict_names_have_their_writes_told(self):
         self.open(self.passed)
-        told, wanted = self.browser.script("""
-          const write = model.writes.find((one) => !one.chatter && one.blocks > 1);
-          const what = `1 problems: the segment at ${write.first + 1} (level 0): does not verify`;
+        told, wanted, texts = self.browser.script("""
+          const write = model.writes.find((one) => !one.durable && !one.failed && !one.open);
+          const block = write.first + write.blocks - 1;
+          const what = `1 problems: the segment at ${block} (level 0): does not verify`;
           const other = { ...model, data: { ...model.data, passed: false, oracle: "check", what } };
           const section = makeStory(other).find((one) => one.title.startsWith("Writes of"));
-          return [section.entries.map((entry) => entry.item.id), write.id]""")
+          const texts = section.entries.map((entry) => entry.text);
+          return [section.entries.map((entry) => entry.item.id), write.id, texts]""")
         self.assertIn(wanted, told)
+        self.assertIn("flushed", texts)
 
     def test_a_file_that_cannot_be_written_is_one_line(self):
         done = self.sim("explain", 7, "--output", self.folder / "none" / "x.html")
