@@ -3,12 +3,20 @@
 
 #include <fmt/core.h>
 
+#include <cerrno>
+#include <csignal>
+#include <cstring>
+#include <fstream>
+#include <iterator>
 #include <memory>
 #include <utility>
 
+#include "cli/command.hpp"
 #include "cli/sim_arguments.hpp"
+#include "sim/build_id.hpp"
 #include "sim/oracle_states.hpp"
 #include "sim/runner.hpp"
+#include "sim/shrink/edits_codec.hpp"
 
 namespace scoutfs::cli {
 
@@ -28,6 +36,51 @@ sim::RunConfig RunArguments::config(std::uint64_t seed) const {
   config.seed = seed;
   config.faults = !no_faults;
   return config;
+}
+
+void RunArguments::add_with_edits_to(CLI::App& command) {
+  add_to(command);
+  CLI::Option* option = command.add_option(
+      "--edits", edits, "only the decisions of this file are left, as `sim shrink` writes it");
+  for (const char* other : {"--nodes", "--ops", "--no-faults", "--canary"}) {
+    option->excludes(command.get_option(other));
+  }
+}
+
+sim::RunConfig RunArguments::config_with_edits(const std::string& command,
+                                               std::uint64_t seed) const {
+  if (edits.empty()) return config(seed);
+  const auto refuse = [this, &command](const std::string& why) {
+    throw CLI::RuntimeError(failed(command, fmt::format("{}: {}", edits, why)));
+  };
+  std::ifstream stream(edits, std::ios::binary);
+  const std::string text{std::istreambuf_iterator<char>(stream), {}};
+  if (!stream.good()) refuse(errno != 0 ? std::strerror(errno) : "cannot be read");
+  std::expected<sim::EditsFile, std::string> file = sim::decode_edits(text);
+  if (!file.has_value()) refuse(file.error());
+  if (file->run.seed != seed) refuse(fmt::format("edits of seed {}", file->run.seed));
+  if (file->build != sim::build_id()) {
+    fmt::print(stderr, "{}: written by another build: the run may be another one\n", edits);
+  }
+  file->edits.file = edits;
+  sim::RunConfig config = file->run;
+  config.edits = std::make_shared<sim::Edits>(std::move(file->edits));
+  return config;
+}
+
+namespace {
+volatile std::sig_atomic_t interrupts = 0;
+}  // namespace
+
+void note_interrupts() {
+  struct sigaction action{};
+  action.sa_handler = [](int) { interrupts = 1; };
+  action.sa_flags = static_cast<int>(SA_RESETHAND);
+  ::sigaction(SIGINT, &action, nullptr);
+}
+
+bool interrupted() {
+  return interrupts != 0;
 }
 
 SeedRange parse_seeds(const std::string& text) {
@@ -92,7 +145,7 @@ struct ReplayArguments {
 };
 
 void replay(const ReplayArguments& arguments) {
-  const sim::RunConfig config = arguments.run.config(arguments.seed);
+  const sim::RunConfig config = arguments.run.config_with_edits("sim replay", arguments.seed);
   sim::report_assertions_of(config);
   sim::Trace::Sink sink;
   if (arguments.verbose) {
@@ -117,7 +170,7 @@ void add_sim_replay(CLI::App& sim) {
   command.add_flag("--verbose", arguments->verbose, "tell the whole story");
   command.add_option("--until", arguments->until_ms,
                      "end at this virtual time, in milliseconds");
-  arguments->run.add_to(command);
+  arguments->run.add_with_edits_to(command);
   command.add_flag("--json", arguments->json, "the verdict as JSON");
   command.callback([arguments] { replay(*arguments); });
 }
@@ -129,6 +182,7 @@ void add_sim_command(CLI::App& app) {
   add_sim_replay(sim);
   add_sim_explain(sim);
   add_sim_curve(sim);
+  add_sim_shrink(sim);
   add_sim_store(sim);
 }
 

@@ -37,7 +37,7 @@ int write_page(const Arguments& arguments, const sim::Verdict& verdict,
 
 void run(const Arguments& arguments) {
   int code = kOk;
-  sim::explain(arguments.run.config(arguments.seed),
+  sim::explain(arguments.run.config_with_edits("sim explain", arguments.seed),
                [&](const sim::Verdict& verdict, const std::string& page) {
                  code = write_page(arguments, verdict, page);
                });
@@ -52,7 +52,7 @@ void add_sim_explain(CLI::App& sim) {
       "explain", "Run one seed and draw what happened, as an HTML file that stands alone");
   command.add_option("SEED", arguments->seed, "the seed")->required();
   command.add_option("-o,--output", arguments->output, "the file to write")->required();
-  arguments->run.add_to(command);
+  arguments->run.add_with_edits_to(command);
   command.callback([arguments] { run(*arguments); });
 }
 

@@ -29,26 +29,19 @@ struct Arguments {
   bool quiet = false;
 };
 
-volatile std::sig_atomic_t interrupted = 0;
-
-// From now on an interrupt of the terminal is noted, and the second one kills.
-void note_interrupts() {
-  struct sigaction action{};
-  action.sa_handler = [](int) { interrupted = 1; };
-  action.sa_flags = static_cast<int>(SA_RESETHAND);
-  ::sigaction(SIGINT, &action, nullptr);
-}
-
 // A range of seeds on its way: what is printed, recorded and summed up.
 class Campaign {
  public:
   explicit Campaign(const Arguments& arguments)
       : arguments_(arguments), out_(arguments.json ? stderr : stdout) {
     const SeedRange seeds = parse_seeds(arguments.seeds);
-    range_.run = arguments.run.config();
     range_.jobs = arguments.jobs;
     range_.first = seeds.first;
     range_.last = seeds.last;
+    if (!arguments.run.edits.empty() && seeds.first != seeds.last) {
+      throw CLI::ValidationError("--edits", "they are of one seed");
+    }
+    range_.run = arguments.run.config_with_edits("sim run", seeds.first);
     if (!arguments.db.empty()) open_store();
     progress_.emplace(arguments.quiet ? Progress::Kind::none : Progress::usual(),
                       range_.last - range_.first + 1, range_.done.size());
@@ -59,7 +52,7 @@ class Campaign {
         range_, [this](const sim::Verdict& verdict) { return add(verdict); },
         [this] {
           progress_->tick();
-          return interrupted == 0;
+          return !interrupted();
         });
     finish();
   }
@@ -107,7 +100,7 @@ class Campaign {
       fmt::print(out_, "{} seeds were in {} already, {} of them failed\n", range_.done.size(),
                  arguments_.db, failures_before_);
     }
-    if (interrupted != 0) {
+    if (interrupted()) {
       fmt::print(stderr, "interrupted{}\n",
                  store_.has_value() ? "; the same command goes on from here" : "");
     }
@@ -129,7 +122,7 @@ void run(const Arguments& arguments) {
     Campaign campaign(arguments);
     note_interrupts();
     campaign.run();
-    if (interrupted != 0) throw CLI::RuntimeError(kInterrupted);
+    if (interrupted()) throw CLI::RuntimeError(kInterrupted);
     if (campaign.failed()) throw CLI::RuntimeError(kFailed);
   } catch (const sim::StoreError& error) {
     throw CLI::RuntimeError(failed("sim run", error.what()));
@@ -151,7 +144,9 @@ void add_sim_run(CLI::App& sim) {
                      "record every run in this SQLite file, and leave out what it has of this "
                      "build and configuration: an interrupted campaign goes on");
   command.add_flag("--quiet", arguments->quiet, "no progress");
-  arguments->run.add_to(command);
+  arguments->run.add_with_edits_to(command);
+  // A run store knows runs by their configuration.
+  command.get_option("--edits")->excludes(command.get_option("--db"));
   command.add_flag("--json", arguments->json, "verdicts as JSON, one a line");
   command.callback([arguments] { run(*arguments); });
 }

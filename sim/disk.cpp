@@ -78,13 +78,13 @@ std::shared_ptr<DiskPath> SharedDisk::open_path(unsigned node) {
 
 SharedDisk::Times SharedDisk::draw_times(DiskPath& path) {
   SCOUTFS_ASSERT(!path.dropped);
-  ++requests_;
+  const bool calm = requests_++ >= options_.calm_from;
   const TimeNs starts = std::max(events_.now_ns(), path.free_ns) + options_.service_ns;
   path.free_ns = starts;
   const bool slow = random_.chance(options_.slow_per_1000, 1000);
   const TimeNs latency_max = slow ? options_.slow_ns : options_.latency_max_ns;
-  return {.starts_ns = starts,
-          .ends_ns = starts + random_.between(options_.latency_min_ns, latency_max)};
+  const TimeNs latency = random_.between(options_.latency_min_ns, latency_max);
+  return {.starts_ns = starts, .ends_ns = starts + (calm ? options_.latency_min_ns : latency)};
 }
 
 void SharedDisk::read(const std::shared_ptr<DiskPath>& path, BlockNo first, std::uint64_t count,

@@ -54,6 +54,7 @@ struct DiskOptions {
   TimeNs slow_ns = 100 * kMillisecond;
   TimeNs late_write_ns = 3 * kSecond;  // how late a dead node's write may land
   ErrorRates errors;
+  std::uint64_t calm_from = ~0ULL;  // from this request on each has the shortest latency
 };
 
 // What a power cut does to what was not durable.

@@ -89,10 +89,10 @@ std::unique_ptr<NodeNetwork> NetworkWorld::attach(unsigned node, Scheduler& sche
 }
 
 TimeNs NetworkWorld::draw_delay() {
-  if (random_.chance(options_.slow_per_1000, 1000)) {
-    return random_.between(options_.delay_min_ns, options_.slow_ns);
-  }
-  return random_.between(options_.delay_min_ns, options_.delay_max_ns);
+  const bool slow = random_.chance(options_.slow_per_1000, 1000);
+  const TimeNs delay =
+      random_.between(options_.delay_min_ns, slow ? options_.slow_ns : options_.delay_max_ns);
+  return delays_++ < options_.calm_from ? delay : options_.delay_min_ns;
 }
 
 void NetworkWorld::send(Link& link, unsigned from_end, std::string message) {

@@ -44,6 +44,7 @@ struct NetworkOptions {
   // Out of 100 deaths of a node: its peers hear of it only after up to `late_news_ns`.
   std::uint64_t late_news_per_100 = 25;
   TimeNs late_news_ns = 5 * kSecond;
+  std::uint64_t calm_from = ~0ULL;  // from this delay on each is the shortest
 };
 
 class NodeNetwork;
@@ -110,6 +111,7 @@ class NetworkWorld {
   std::set<std::pair<unsigned, unsigned>> blocked_;  // from, to
   std::uint16_t next_port_ = 20'000;
   std::uint64_t messages_ = 0;
+  std::uint64_t delays_ = 0;  // drawn
   std::array<std::uint64_t, kMessageKindsMax> messages_by_kind_{};
   std::function<void(unsigned, unsigned)> on_lost_ = [](unsigned, unsigned) {};
   OnSent on_voter_sent_;

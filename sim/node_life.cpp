@@ -193,7 +193,8 @@ Task<void> NodeLife::live(NodeLife* self) {
   if (Observer* observer = world.trace().observer())
     observer->life_serves(world.now_ns(), self->node_);
   for (unsigned i = 0; i < self->cluster_.plan().workers; ++i) {
-    self->workers_.spawn(work(self, i));
+    const bool decided = self->cluster_.plan().decided.has_value();
+    self->workers_.spawn(decided ? repeat(self, i) : work(self, i));
   }
   self->followers_.spawn(follow(self, format::IndexType::meta_seq));
   self->followers_.spawn(follow(self, format::IndexType::data_seq));
@@ -209,7 +210,7 @@ Task<void> NodeLife::live(NodeLife* self) {
 }
 
 void NodeLife::close_one(Workload::Handles& handles, std::size_t index) {
-  const Ino ino = handles[index];
+  const Ino ino = handles[index].ino;
   handles.erase(handles.begin() + static_cast<std::ptrdiff_t>(index));
   cluster_.judge().closed(number_, ino);
   mount_->fs().close(ino);
@@ -227,27 +228,36 @@ Task<Outcome> NodeLife::judged(Operation op) {
   co_return outcome;
 }
 
-Task<void> NodeLife::one_operation(Workload::Handles& handles) {
+Task<void> NodeLife::one_operation(DecidedOperation& decided, Workload::Handles& handles) {
   Workload& workload = cluster_.workload();
-  const Operation op = workload.draw(handles);
-  const Outcome outcome = co_await judged(op);
-  workload.learn(op, outcome);
-  const bool opens = op.kind == OpKind::open || op.kind == OpKind::create_open;
-  if (opens && outcome.attributes.has_value()) handles.push_back(outcome.attributes->ino);
+  decided.op = workload.draw(handles);
+  workload.record(decided);
+  const Outcome outcome = co_await judged(decided.op);
+  decided.found = workload.learn(decided.op, outcome);
+  if (opens(decided.op) && outcome.attributes.has_value()) {
+    handles.push_back({outcome.attributes->ino, decided.ordinal});
+  }
 }
 
-Task<void> NodeLife::work(NodeLife* self, unsigned) {
+Task<void> NodeLife::work(NodeLife* self, unsigned worker) {
   Workload& workload = self->cluster_.workload();
   Workload::Handles handles;
   while (self->wanted() && workload.take()) {
-    co_await self->one_operation(handles);
+    DecidedOperation decided;
+    decided.node = self->node_;
+    decided.ordinal = workload.next_ordinal(self->node_);
+    decided.worker = worker;
+    decided.at_ns = self->scheduler_.now_ns();
+    co_await self->one_operation(decided, handles);
     const bool full = handles.size() > 3;
     if (!handles.empty() && (full || workload.random().chance(1, 8))) {
-      self->close_one(handles,
-                      static_cast<std::size_t>(workload.random().below(handles.size())));
+      const auto index = static_cast<std::size_t>(workload.random().below(handles.size()));
+      decided.closes = handles[index].opened_by;
+      self->close_one(handles, index);
     }
-    const TimeNs think = workload.random().below(2 * self->cluster_.plan().think_ns);
-    co_await Sleep(self->scheduler_, think);
+    decided.think_ns = workload.random().below(2 * self->cluster_.plan().think_ns);
+    workload.record(decided);
+    co_await Sleep(self->scheduler_, decided.think_ns);
   }
   while (!handles.empty()) self->close_one(handles, handles.size() - 1);
 }

@@ -121,7 +121,9 @@ class NodeLife final : public Milestones {
   Task<Outcome> judged(Operation op);
   Task<void> judged_only(Operation op);
   Task<void> compare_index(format::IndexType index, std::map<Ino, Seq> want);
-  Task<void> one_operation(Workload::Handles& handles);
+  Task<void> one_operation(DecidedOperation& decided, Workload::Handles& handles);
+  static Task<void> repeat(NodeLife* self, unsigned worker);
+  Task<void> repeat_one(const DecidedOperation& decided, Workload::Handles& handles);
   void close_one(Workload::Handles& handles, std::size_t index);
   bool wanted() const { return !leaving_ && !failed_; }
 

@@ -64,6 +64,10 @@ struct Operation {
   bool publish = false;  // sync: as sync(2) does it, not fsync
 };
 std::string describe(const Operation& op);
+// Its success leaves a file open.
+inline bool opens(const Operation& op) {
+  return op.kind == OpKind::open || op.kind == OpKind::create_open;
+}
 
 // What the engine answered.
 struct Outcome {

@@ -331,6 +331,9 @@ Plan make_plan(const RunConfig& config) {
   plan.scans_orphans =
       somebody_goes || plan.disk_fails || plan.full_volume || plan.seed % 2 == 0;
   if (!plan.scans_orphans) plan.mount.fs.orphan_scan_ns = kNeverScans;
+  for (std::size_t i = 0; i < plan.faults.size(); ++i) plan.faults[i].number = i;
+  for (std::size_t i = 0; i < plan.troubles.size(); ++i) plan.troubles[i].number = i;
+  if (config.edits != nullptr) apply(*config.edits, plan);
   return plan;
 }
 

@@ -7,12 +7,15 @@
 
 #include <array>
 #include <cstdint>
+#include <memory>
+#include <optional>
 #include <string_view>
 #include <vector>
 
 #include "engine/mount/mount.hpp"
 #include "sim/clock.hpp"
 #include "sim/disk.hpp"
+#include "sim/edits.hpp"
 #include "sim/network.hpp"
 #include "sim/operation.hpp"
 
@@ -54,6 +57,8 @@ struct PlannedFault {
   TimeNs lasts_ns = 0;  // until it is over: healed, restarted
   CutMode cut = CutMode::keeps_all;
   Milestone milestone = Milestone::voted;  // of kill_at, pause_at
+  std::size_t number = 0;                  // among those that were drawn, as they come
+  std::optional<DecisionTime> at;          // then, whatever was called
 };
 
 // A part of the volume, as its superblock lays it out.
@@ -74,6 +79,8 @@ struct PlannedTrouble {
   std::uint64_t blocks = 0;
   std::uint64_t at_operation = 0;
   TimeNs lasts_ns = 0;
+  std::size_t number = 0;          // as that of a fault
+  std::optional<DecisionTime> at;  // likewise
 };
 
 // How a node comes by its slot.
@@ -91,12 +98,16 @@ struct RunConfig {
   bool faults = true;
   // One answer is falsified before it is judged: proves that a failure is found and reported.
   bool canary = false;
+  // Which decisions are left of those that the run would make. They fit.
+  std::shared_ptr<const Edits> edits;
 };
 
 struct Plan {
   std::uint64_t seed = 0;
   unsigned nodes = 0;
   std::uint64_t operations = 0;
+  // Of each node, instead of any that are drawn.
+  std::optional<std::vector<std::vector<DecidedOperation>>> decided;
   // Off where it is not needed: an unlinked file is deleted by the last node to close it.
   bool scans_orphans = true;
   unsigned workers = 1;  // of each node

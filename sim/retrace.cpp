@@ -30,12 +30,14 @@ void on_assertion(const char* expression, std::source_location where) {
   tell(fmt::format("assertion: {} at {}:{}", expression, where.file_name(), where.line()));
 }
 
-[[noreturn]] void run_child(const RunConfig& config, unsigned seconds) {
+[[noreturn]] void run_child(const std::function<void(const Tell&)>& body, unsigned seconds) {
   ::prctl(PR_SET_PDEATHSIG, SIGKILL);
+  // Whatever the parent does there, it ends.
+  for (const int ends : {SIGABRT, SIGALRM}) std::signal(ends, SIG_DFL);
   std::signal(SIGINT, SIG_IGN);
   set_assert_handler(on_assertion);
   ::alarm(seconds);
-  tell(to_text(run_seed(config, tell)));
+  body(tell);
   ::_exit(0);
 }
 
@@ -61,20 +63,24 @@ std::string read_story(int fd) {
 
 }  // namespace
 
-std::string retrace(const RunConfig& config, unsigned seconds) {
+std::string told_by(const std::function<void(const Tell&)>& body, unsigned seconds) {
   int ends[2];
   if (::pipe(ends) != 0) return {};
   const pid_t pid = ::fork();
   if (pid == 0) {
     ::close(ends[0]);
     story_pipe = ends[1];
-    run_child(config, seconds);
+    run_child(body, seconds);
   }
   ::close(ends[1]);
   std::string story = pid > 0 ? read_story(ends[0]) : "";
   ::close(ends[0]);
   if (pid > 0) ::waitpid(pid, nullptr, 0);
   return story;
+}
+
+std::string retrace(const RunConfig& config, unsigned seconds) {
+  return told_by([&config](const Tell& to) { to(to_text(run_seed(config, to))); }, seconds);
 }
 
 }  // namespace scoutfs::sim

@@ -30,8 +30,13 @@ constexpr const char* kOracles[] = {"answer", "check", "crash",   "eio",    "fen
 
 class Run {
  public:
-  Run(const RunConfig& config, TimeNs until_ns)
-      : plan_(make_plan(config)), until_ns_(until_ns), cluster_(plan_, world_) {}
+  Run(const RunConfig& config, TimeNs until_ns, DecisionRecorder* recorder = nullptr)
+      : plan_(make_plan(config)),
+        until_ns_(until_ns),
+        recorder_(recorder),
+        cluster_(plan_, world_) {
+    cluster_.workload().set_recorder(recorder);
+  }
 
   World& world() { return world_; }
 
@@ -102,6 +107,8 @@ class Run {
   bool step(TimeNs comes_back_ns) {
     ++steps_;
     const bool alive = world_.step();
+    if (world_.now_ns() != instant_.ns) instant_ = {.ns = world_.now_ns(), .steps = 0};
+    ++instant_.steps;
     cluster_.reap(comes_back_ns);
     if (plan_.full_volume) cluster_.look_at_space();
     OracleBoard& board = world_.board();
@@ -133,21 +140,33 @@ class Run {
     }
   }
 
+  template <class Planned>
+  bool due(const Planned& planned) {
+    if (!planned.at.has_value()) {
+      return cluster_.workload().taken() >= planned.at_operation;
+    }
+    return instant_.ns > planned.at->ns ||
+           (instant_.ns == planned.at->ns && instant_.steps >= planned.at->steps);
+  }
+
   void inject_due_faults() {
     if (next_fault_ == plan_.faults.size()) return;
     const PlannedFault& fault = plan_.faults[next_fault_];
-    if (cluster_.workload().taken() < fault.at_operation) return;
-    if (!due_step_.has_value()) due_step_ = steps_ + fault.then_steps;
-    if (steps_ < *due_step_) return;
-    due_step_.reset();
+    if (!due(fault)) return;
+    if (!fault.at.has_value()) {
+      if (!due_step_.has_value()) due_step_ = steps_ + fault.then_steps;
+      if (steps_ < *due_step_) return;
+      due_step_.reset();
+    }
     ++next_fault_;
+    if (recorder_ != nullptr) recorder_->fault({.number = fault.number, .at = instant_});
     inject(fault);
   }
 
   void begin_due_troubles() {
-    while (next_trouble_ < plan_.troubles.size() &&
-           cluster_.workload().taken() >= plan_.troubles[next_trouble_].at_operation) {
+    while (next_trouble_ < plan_.troubles.size() && due(plan_.troubles[next_trouble_])) {
       const PlannedTrouble& planned = plan_.troubles[next_trouble_++];
+      if (recorder_ != nullptr) recorder_->trouble({.number = planned.number, .at = instant_});
       Trouble trouble = planned.trouble;
       trouble.where = extent_of(planned.region, cluster_.superblock());
       if (planned.blocks != 0) {
@@ -440,11 +459,13 @@ class Run {
 
   Plan plan_;
   TimeNs until_ns_;
+  DecisionRecorder* recorder_;  // of decisions; nullptr: none
   World world_;
   Cluster cluster_;
   std::uint64_t steps_ = 0;
-  unsigned storms_ = 0;  // that go on
-  TimeNs probe_ns_ = 0;  // how long the slowest node's took
+  DecisionTime instant_;  // now
+  unsigned storms_ = 0;   // that go on
+  TimeNs probe_ns_ = 0;   // how long the slowest node's took
   std::size_t next_fault_ = 0;
   std::size_t next_trouble_ = 0;
   bool emptied_ = false;
@@ -462,8 +483,16 @@ Verdict run_seed(const RunConfig& config, Trace::Sink sink, TimeNs until_ns,
   return run.verdict();
 }
 
+Verdict record_seed(const RunConfig& config, DecisionRecorder& recorder) {
+  Run run(config, kForever, &recorder);
+  run.go();
+  return run.verdict();
+}
+
 std::string replay_command(const RunConfig& config) {
   std::string command = fmt::format("scoutfs sim replay {}", config.seed);
+  // They say the rest as well.
+  if (config.edits != nullptr) return fmt::format("{} --edits {}", command, config.edits->file);
   const RunConfig usual;
   if (config.nodes != usual.nodes) command += fmt::format(" --nodes {}", config.nodes);
   if (config.operations != usual.operations)

@@ -37,6 +37,9 @@ struct Verdict {
 Verdict run_seed(const RunConfig& config, Trace::Sink sink = {}, TimeNs until_ns = kForever,
                  Observer* observer = nullptr);
 
+// Runs the seed and tells what it decides (edits.hpp).
+Verdict record_seed(const RunConfig& config, DecisionRecorder& recorder);
+
 // A few lines for a person. The first says all; the rest explains a failure.
 std::string to_text(const Verdict& verdict);
 // The command that repeats a run.

@@ -55,18 +55,19 @@ void on_assertion(const char* expression, std::source_location where) {
   send_verdict(verdict);
 }
 
-// A child, and the seeds it still has to run.
+// A child, and the runs that it still has to do.
 struct Job {
   pid_t pid = -1;
   int fd = -1;
-  std::uint64_t next = 0;  // the seed whose verdict comes next
+  std::uint64_t next = 0;  // the run whose verdict comes next
   std::string received;
-  bool asserted = false;  // the verdict of the seed that ended it was told
+  bool asserted = false;  // the verdict of the run that ended it was told
 };
 
-class Range {
+class Batch {
  public:
-  Range(const RangeConfig& config, const std::function<bool(const Verdict&)>& on_verdict,
+  using OnVerdict = std::function<bool(std::uint64_t, const Verdict&)>;
+  Batch(const BatchConfig& config, const OnVerdict& on_verdict,
         const std::function<bool()>& go_on)
       : config_(config),
         on_verdict_(on_verdict),
@@ -85,15 +86,15 @@ class Range {
   }
 
  private:
-  // The first seed of a job's that is to be run, `seed` or one after it; beyond the last if
+  // The first run of a job's that is to be done, `number` or one after it; beyond the last if
   // there is none.
-  std::uint64_t at_or_after(std::uint64_t seed) const {
-    while (seed <= config_.last && std::ranges::binary_search(config_.done, seed)) {
-      seed += jobs_.size();
+  std::uint64_t at_or_after(std::uint64_t number) const {
+    while (number <= config_.last && std::ranges::binary_search(config_.done, number)) {
+      number += jobs_.size();
     }
-    return seed;
+    return number;
   }
-  std::uint64_t after(std::uint64_t seed) const { return at_or_after(seed + jobs_.size()); }
+  std::uint64_t after(std::uint64_t number) const { return at_or_after(number + jobs_.size()); }
 
   void start(Job& job, std::uint64_t first) {
     job = Job{};
@@ -115,12 +116,13 @@ class Range {
     // it.
     std::signal(SIGINT, SIG_IGN);
     ::prctl(PR_SET_PDEATHSIG, SIGKILL);
-    for (std::uint64_t seed = first; seed <= config_.last; seed = after(seed)) {
-      running = config_.run;
-      running.seed = seed;
+    // Nor go on from where it ends, whatever the parent does there.
+    for (const int ends : {SIGABRT, SIGALRM}) std::signal(ends, SIG_DFL);
+    for (std::uint64_t number = first; number <= config_.last; number = after(number)) {
+      running = config_.config(number);
       set_assert_handler(on_assertion);
-      ::alarm(config_.seconds_per_seed);
-      send_verdict(run_seed(running));
+      ::alarm(config_.seconds_per_run);
+      send_verdict(config_.execute(running));
     }
     ::_exit(0);
   }
@@ -160,19 +162,19 @@ class Range {
       return;
     }
     const int status = finish(job);
-    const std::uint64_t seed = job.next;
+    const std::uint64_t number = job.next;
     if (WIFEXITED(status) && WEXITSTATUS(status) == 0) return;
     // It died. A failed assertion has had its verdict; anything else gets one here.
     if (!job.asserted) {
       Verdict verdict;
-      verdict.seed = seed;
+      verdict.seed = config_.config(number).seed;
       verdict.oracle = "process";
       verdict.what = WIFSIGNALED(status) && WTERMSIG(status) == SIGALRM
                          ? "took too long"
                          : fmt::format("ended with wait status {}", status);
-      tell(verdict);
+      tell(number, verdict);
     }
-    start(job, after(seed));
+    start(job, after(number));
   }
 
   bool take_verdict(Job& job) {
@@ -183,21 +185,22 @@ class Range {
         decode_verdict(std::string_view(job.received).substr(4, size));
     SCOUTFS_ASSERT(verdict.has_value());
     job.received.erase(0, 4 + size);
+    const std::uint64_t number = job.next;
     if (verdict->oracle == "assertion") {
       job.asserted = true;
     } else {
-      job.next = after(job.next);
+      job.next = after(number);
     }
-    tell(*verdict);
+    tell(number, *verdict);
     return true;
   }
 
-  void tell(const Verdict& verdict) {
-    if (!on_verdict_(verdict)) stopped_ = true;
+  void tell(std::uint64_t number, const Verdict& verdict) {
+    if (!on_verdict_(number, verdict)) stopped_ = true;
   }
 
-  const RangeConfig& config_;
-  const std::function<bool(const Verdict&)>& on_verdict_;
+  const BatchConfig& config_;
+  const OnVerdict& on_verdict_;
   const std::function<bool()>& go_on_;
   std::vector<Job> jobs_;
   bool stopped_ = false;
@@ -207,8 +210,28 @@ class Range {
 
 void run_seeds(const RangeConfig& config, const std::function<bool(const Verdict&)>& on_verdict,
                const std::function<bool()>& go_on) {
-  SCOUTFS_ASSERT(std::ranges::is_sorted(config.done));
-  Range(config, on_verdict, go_on).run();
+  BatchConfig batch;
+  batch.first = config.first;
+  batch.last = config.last;
+  batch.jobs = config.jobs;
+  batch.seconds_per_run = config.seconds_per_seed;
+  batch.done = config.done;
+  batch.config = [&config](std::uint64_t seed) {
+    RunConfig run = config.run;
+    run.seed = seed;
+    return run;
+  };
+  run_batch(
+      batch,
+      [&on_verdict](std::uint64_t, const Verdict& verdict) { return on_verdict(verdict); },
+      go_on);
+}
+
+void run_batch(const BatchConfig& batch,
+               const std::function<bool(std::uint64_t, const Verdict&)>& on_verdict,
+               const std::function<bool()>& go_on) {
+  SCOUTFS_ASSERT(std::ranges::is_sorted(batch.done));
+  Batch(batch, on_verdict, go_on).run();
 }
 
 void report_assertions_of(const RunConfig& config) {

@@ -4,6 +4,22 @@
 
 namespace scoutfs::sim {
 
+std::string stamped_data(std::uint64_t size, std::uint64_t stamp) {
+  std::string data(size, '\0');
+  for (std::size_t i = 0; i < data.size(); ++i) {
+    data[i] = static_cast<char>((stamp >> (i % 8 * 8)) + i / 8 * 31);
+  }
+  return data;
+}
+
+std::uint64_t stamp_of(std::string_view data) {
+  std::uint64_t stamp = 0;
+  for (std::size_t i = 0; i < data.size() && i < 8; ++i) {
+    stamp |= static_cast<std::uint64_t>(static_cast<unsigned char>(data[i])) << (i * 8);
+  }
+  return stamp;
+}
+
 bool Workload::take() {
   if (taken_ >= plan_.operations) return false;
   ++taken_;
@@ -34,18 +50,13 @@ Ino Workload::draw_directory() {
 }
 
 Ino Workload::draw_file(const Handles& handles) {
-  if (!handles.empty() && random_.chance(1, 2)) return random_.pick(handles);
+  if (!handles.empty() && random_.chance(1, 2)) return random_.pick(handles).ino;
   return files_.empty() ? Ino{} : random_.pick(files_);
 }
 
 std::string Workload::draw_data(std::uint64_t size_max) {
-  // Each write tells itself from every other one.
-  std::string data(random_.between(1, size_max), '\0');
-  const std::uint64_t stamp = random_.next();
-  for (std::size_t i = 0; i < data.size(); ++i) {
-    data[i] = static_cast<char>((stamp >> (i % 8 * 8)) + i / 8 * 31);
-  }
-  return data;
+  const std::uint64_t size = random_.between(1, size_max);
+  return stamped_data(size, random_.next());
 }
 
 void Workload::draw_create(Operation& op) {
@@ -195,11 +206,11 @@ void Workload::remember(std::vector<Ino>& list, std::size_t max, Ino ino) {
   if (list.size() > max) list.erase(list.begin() + (list.front() == kRootIno ? 1 : 0));
 }
 
-void Workload::learn(const Operation& op, const Outcome& outcome) {
-  if (outcome.error.has_value() || !outcome.attributes.has_value()) return;
+Ino Workload::learn(const Operation& op, const Outcome& outcome) {
+  if (outcome.error.has_value() || !outcome.attributes.has_value()) return {};
   const bool names = op.kind == OpKind::lookup || op.kind == OpKind::create ||
                      op.kind == OpKind::create_open || op.kind == OpKind::link;
-  if (!names) return;
+  if (!names) return {};
   const fs::Attributes& attributes = *outcome.attributes;
   if (attributes.inode.is_directory()) {
     remember(directories_, kDirectoriesMax, attributes.ino);
@@ -208,6 +219,40 @@ void Workload::learn(const Operation& op, const Outcome& outcome) {
   } else {
     remember(others_, kFilesMax, attributes.ino);
   }
+  return attributes.ino;
+}
+
+// ---- Decided operations ----
+
+std::size_t Workload::position_of(unsigned node, unsigned worker) const {
+  const auto found = positions_.find({node, worker});
+  std::size_t position = found == positions_.end() ? 0 : found->second;
+  const std::vector<DecidedOperation>& all = (*plan_.decided)[node];
+  while (position < all.size() && all[position].worker != worker) ++position;
+  return position;
+}
+
+const DecidedOperation* Workload::next(unsigned node, unsigned worker) const {
+  const std::vector<DecidedOperation>& all = (*plan_.decided)[node];
+  const std::size_t position = position_of(node, worker);
+  return position < all.size() ? &all[position] : nullptr;
+}
+
+void Workload::take(unsigned node, unsigned worker) {
+  positions_[{node, worker}] = position_of(node, worker) + 1;
+  ++taken_;
+}
+
+std::optional<Operation> Workload::bound(Operation op) const {
+  if (op.kind == OpKind::sync || op.kind == OpKind::statfs) return op;
+  // Only some kinds have a second one.
+  for (Ino* ino : {&op.ino, &op.other}) {
+    if (*ino == kRootIno || (ino == &op.other && !*ino)) continue;
+    const auto found = bound_.find(*ino);
+    if (found == bound_.end()) return std::nullopt;
+    *ino = found->second;
+  }
+  return op;
 }
 
 }  // namespace scoutfs::sim
