@@ -15,6 +15,7 @@
 #include "cli/mount_options.hpp"
 #include "cli/mounts.hpp"
 #include "node/daemon.hpp"
+#include "node/loop/helper_thread.hpp"
 
 namespace scoutfs::cli {
 
@@ -95,9 +96,16 @@ int mount_in_background(const node::MountConfig& config) {
 }
 
 int mount_in_foreground(node::MountConfig config) {
-  // This process serves the mount while the registration looks at it, so it cannot wait for it.
-  signal(SIGCHLD, SIG_IGN);
-  return node::run_mount(config, [config] { register_umount_helper(config); });
+  // This process serves the mount while the registration looks at it, so another thread waits.
+  std::jthread waiting;
+  return node::run_mount(config, [config, &waiting] {
+    const pid_t child = register_umount_helper(config);
+    if (child <= 0) return;
+    waiting = std::jthread([child] {
+      node::block_signals();
+      waitpid(child, nullptr, 0);
+    });
+  });
 }
 
 int run(const Options& options) {

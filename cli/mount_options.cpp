@@ -51,6 +51,10 @@ constexpr std::array kHelp{
     MountOptionHelp{"on-fence=HOW",
                     "what operations do once this mount was fenced: eio (the default) has them "
                     "fail, freeze has them wait until the mount ends, exit ends the process"},
+    MountOptionHelp{"fence=agent:PROGRAM|none",
+                    "for a disk whose server cannot fence: the program (an absolute path) ends "
+                    "a lost node; or who is silent is taken for dead, which may damage the "
+                    "volume. Without, what a lost node holds stays reserved"},
     MountOptionHelp{"log=FILE", "append the log to this file instead of the system's log"},
     MountOptionHelp{"log_level=LEVEL", "debug, info, warning or error; default info"},
     MountOptionHelp{"metrics=IP:PORT", "serve Prometheus metrics at this address"},
@@ -181,6 +185,20 @@ Outcome set_on_fence(std::string_view value, MountConfig& config) {
   return Outcome::taken;
 }
 
+Outcome set_fence(std::string_view value, MountConfig& config) {
+  constexpr std::string_view kAgent = "agent:";
+  using By = node::FenceChoice::By;
+  if (value == "none") {
+    config.fence = {.by = By::nobody, .agent = ""};
+    return Outcome::taken;
+  }
+  if (!value.starts_with(kAgent)) return Outcome::bad_value;
+  const std::string_view program = value.substr(kAgent.size());
+  if (!program.starts_with('/')) return Outcome::bad_value;
+  config.fence = {.by = By::agent, .agent = std::string(program)};
+  return Outcome::taken;
+}
+
 Outcome set_log_level(std::string_view value, MountConfig& config) {
   const auto level = node::parse_log_level(value);
   if (!level.has_value()) return Outcome::bad_value;
@@ -207,6 +225,7 @@ Outcome set_valued(std::string_view name, std::string_view value, MountConfig& c
   if (name == "commit") return set_commit(value, config);
   if (name == "heartbeat") return set_heartbeat(value, config);
   if (name == "disk_wait") return set_disk_wait(value, config);
+  if (name == "fence") return set_fence(value, config);
   if (name == "on-fence") return set_on_fence(value, config);
   if (name == "deliver_sync") return set_sync_delivery(value, config);
   if (name == "item_cache") return set_size(value, config.engine.item_cache_bytes);

@@ -7,6 +7,7 @@
 #include "cli/command.hpp"
 #include "cli/fields.hpp"
 #include "cli/mounts.hpp"
+#include "node/no_fencing.hpp"
 
 namespace scoutfs::cli {
 
@@ -51,8 +52,10 @@ std::string voters_text(const nlohmann::json& status) {
   return text.empty() ? "none" : text;
 }
 
-std::string fence_text(const std::string& level) {
-  if (level == "storage" || level == "agent") return level;
+std::string fence_text(const std::string& level, const std::string& agent) {
+  if (level == "storage") return "storage (the disk or its server shuts a lost node out)";
+  if (level == "agent") return fmt::format("agent ({} ends a lost node)", agent);
+  if (level == "none") return fmt::format("none; WARNING: {}", node::NoFencing::kWarning);
   return level + " (a silent node cannot be fenced; what it holds stays reserved)";
 }
 
@@ -90,7 +93,7 @@ void print_text(const nlohmann::json& answer) {
       {"leader", leader_text(status)},
       {"voters", voters_text(status)},
       {"connected", status.value("connected", false) ? "yes" : "no"},
-      {"fencing", fence_text(text("fence_level"))},
+      {"fencing", fence_text(text("fence_level"), text("fence_agent"))},
       {"disk", answer.value("disk_connected", true) ? "connected" : "connection lost"},
       {"lease", status.value("fenced", false)        ? "over: this mount was fenced"
                 : status.value("lease_valid", false) ? "valid"

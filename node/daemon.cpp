@@ -25,6 +25,7 @@
 #include "node/loop/event_loop.hpp"
 #include "node/loop/log_sink.hpp"
 #include "node/metrics.hpp"
+#include "node/no_fencing.hpp"
 #include "node/open_device.hpp"
 #include "node/status_json.hpp"
 #include "node/tcp_network.hpp"
@@ -48,6 +49,7 @@ class Progress {
   Progress(UniqueFd pipe, std::function<void()> on_mounted)
       : pipe_(std::move(pipe)), on_mounted_(std::move(on_mounted)) {}
   void waits(std::string_view what) { say("wait", what); }
+  void warns(std::string_view what) { say("wait", fmt::format("warning: {}", what)); }
   void failed(std::string_view why) { say("error", why); }
   void mounted(std::string_view note) {
     if (pipe_) say("note", note);
@@ -188,6 +190,7 @@ Task<Result<void>> Daemon::open_watched(std::string& why) {
   options.device = config_.device;
   options.node = config_.engine.name;
   options.rid = *config_.engine.rid;
+  options.fence = config_.fence;
   options.lasting.patience_ns = config_.disk_wait_ns;
   auto disk = co_await Disk::open(loop_, log_, options, why, &start_cancellation_);
   opened.set();
@@ -294,6 +297,7 @@ std::optional<nlohmann::json> Daemon::answer(const std::string& command) const {
   out["cache"] = to_string(kernel_cache_.mode());
   out["cache_counts"] = to_json(kernel_cache_.counts());
   out["fence_level"] = std::string(to_string(disk_->fencing().level()));
+  out["fence_agent"] = config_.fence.agent;
   out["disk_connected"] = disk_->connected();
   out["delivers_sync"] = fuse_ != nullptr && fuse_->delivers_sync();
   out["requests"] = fuse_ == nullptr ? 0 : fuse_->requests();
@@ -367,7 +371,10 @@ int Daemon::run() {
                   fuse_->delivers_sync() ? "is delivered" : "is not delivered",
                   to_string(disk_->fencing().level()));
   log_.info("mounted '{}' on '{}'; {}", config_.device, config_.directory, note);
-  if (!disk_->fencing().can_fence_the_living()) {
+  if (disk_->fencing().level() == FenceLevel::none) {
+    log_.error("{}", NoFencing::kWarning);
+    progress_.warns(NoFencing::kWarning);
+  } else if (!disk_->fencing().can_fence_the_living()) {
     log_.warn(
         "the disk's server cannot fence: what a silent node of another host holds stays "
         "reserved until its death is certain");

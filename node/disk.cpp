@@ -1,10 +1,16 @@
 #include "node/disk.hpp"
 
 #include <fmt/core.h>
+#include <unistd.h>
+
+#include <cerrno>
+#include <cstring>
 
 #include "engine/lsm/durable_tree.hpp"
+#include "node/agent_fencing.hpp"
 #include "node/iscsi_service.hpp"
 #include "node/nbd_service.hpp"
+#include "node/no_fencing.hpp"
 #include "node/open_device.hpp"
 
 namespace scoutfs::node {
@@ -54,6 +60,7 @@ Task<Result<std::unique_ptr<Disk>>> Disk::open(EventLoop& loop, Log& log, Option
 
 Task<Result<void>> Disk::open_mounts(std::string& why, Cancellation* cancellation) {
   SCOUTFS_CO_CHECK(co_await find_service(why, cancellation));
+  SCOUTFS_CO_CHECK(choose_fencing(why));
   if (service_ == nullptr) co_return Result<void>{};
   // Its epoch is not known before it has a slot.
   const Incarnation who{.rid = options_.rid, .epoch = Epoch{}};
@@ -132,7 +139,30 @@ Task<Result<std::unique_ptr<BlockDevice>>> Disk::open_as(Incarnation who, std::s
   co_return std::unique_ptr<BlockDevice>(std::move(way));
 }
 
+Result<void> Disk::choose_fencing(std::string& why) {
+  if (options_.fence.by == FenceChoice::By::device) return {};
+  if (service_ != nullptr || reservation_ != nullptr) {
+    why =
+        fmt::format("'{}' fences by itself: mount without the option fence=", options_.device);
+    return fail(Errc::invalid);
+  }
+  if (options_.fence.by == FenceChoice::By::nobody) {
+    chosen_ = std::make_unique<NoFencing>(log_, host_, *device_);
+    return {};
+  }
+  if (access(options_.fence.agent.c_str(), X_OK) != 0) {
+    why = fmt::format("the fence agent '{}' cannot be run: {}", options_.fence.agent,
+                      std::strerror(errno));
+    return fail(Errc::invalid);
+  }
+  AgentFencing::Options options;
+  options.program = options_.fence.agent;
+  chosen_ = std::make_unique<AgentFencing>(loop_, log_, host_, *device_, std::move(options));
+  return {};
+}
+
 Fencing& Disk::fencing() {
+  if (chosen_ != nullptr) return *chosen_;
   if (service_ != nullptr) return service_->fencing();
   if (reservation_ != nullptr) return *reservation_;
   return host_;

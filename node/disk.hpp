@@ -16,6 +16,7 @@
 #include "node/disk_service.hpp"
 #include "node/host_fencing.hpp"
 #include "node/loop/event_loop.hpp"
+#include "node/mount_config.hpp"
 
 namespace scoutfs::node {
 
@@ -25,6 +26,7 @@ class Disk {
     std::string device;  // an NBD or iSCSI URI, a block device or an image file
     std::string node;    // name of this host, for the server's status
     Rid rid;             // of the mount
+    FenceChoice fence;
     LastingDevice::Options lasting;
   };
 
@@ -53,6 +55,7 @@ class Disk {
 
   Disk(EventLoop& loop, Log& log, Options options);
   Task<Result<void>> open_mounts(std::string& why, Cancellation* cancellation);
+  Result<void> choose_fencing(std::string& why);
   Task<Result<void>> find_service(std::string& why, Cancellation* cancellation);
   Task<Result<void>> find_iscsi(std::string& why);
   Task<Result<std::unique_ptr<Way>>> connect(Incarnation who, DiskService::Role role,
@@ -68,7 +71,8 @@ class Disk {
   std::list<Client> clients_;
   std::unique_ptr<BlockReservation> reservation_;  // null: device_ is none that fences
   std::unique_ptr<BlockDevice> device_;
-  Way* way_ = nullptr;  // device_, if there is a service
+  Way* way_ = nullptr;               // device_, if there is a service
+  std::unique_ptr<Fencing> chosen_;  // null: what the device has
 };
 
 }  // namespace scoutfs::node

@@ -14,6 +14,17 @@ namespace scoutfs::node {
 // if only a private one that holds nothing (node/loop_device.hpp).
 enum class SyncDelivery : std::uint8_t { where_possible, always, never };
 
+// How lost nodes are fenced.
+struct FenceChoice {
+  enum class By : std::uint8_t {
+    device,  // as the disk or its server can; otherwise nobody alive is
+    agent,   // a program
+    nobody,  // who is silent is taken for dead
+  };
+  By by = By::device;
+  std::string agent;  // an absolute path
+};
+
 struct MountConfig {
   std::string device;     // an NBD or iSCSI URI, a block device or an image file
   std::string directory;  // the mount point
@@ -22,6 +33,7 @@ struct MountConfig {
   MountOptions engine;
   // For a lost connection to the disk; then the mount fails.
   TimeNs disk_wait_ns = 60 * kSecond;
+  FenceChoice fence;
   bool local_locks = false;        // file locks of this node alone, instead of ENOLCK
   std::optional<CacheMode> cache;  // what the kernel may keep; nullopt: the most that it can
   TimeNs cache_settle_ns = KernelCache::kSettleDefault;

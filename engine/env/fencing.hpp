@@ -22,7 +22,7 @@ struct HostId {
 
 // What a fence proves, the weakest first.
 enum class FenceLevel : std::uint8_t {
-  none,     // nothing: a lost node is lost until somebody knows of its death
+  none,     // nothing
   host,     // only that processes of known hosts are gone; nobody alive can be fenced
   agent,    // a program that the operator chose has switched the victim off
   storage,  // the storage itself refuses the victim, alive or not
@@ -34,8 +34,9 @@ class Fencing {
   virtual ~Fencing() = default;
 
   virtual FenceLevel level() const = 0;
-  // True if fence() can end an incarnation that still runs.
-  bool can_fence_the_living() const { return level() >= FenceLevel::agent; }
+  // True if fence() can end an incarnation that still runs, or is to be taken at its word that
+  // somebody has.
+  virtual bool can_fence_the_living() const { return level() >= FenceLevel::agent; }
 
   // True if the incarnations of one process can be fenced apart: its server's, and its mount
   // goes on. False: a fence of either ends both, and so does the death that confirm_dead()

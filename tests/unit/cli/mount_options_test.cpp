@@ -37,6 +37,9 @@ BOOST_AUTO_TEST_CASE(each_option_reaches_what_it_is_about) {
   BOOST_TEST(config.engine.segment_cache_bytes == 1u << 30);
   BOOST_TEST(config.local_locks);
   BOOST_TEST(!config.cache.has_value());
+  BOOST_CHECK(config.fence.by == node::FenceChoice::By::device);
+  BOOST_CHECK(applied("fence=none").fence.by == node::FenceChoice::By::nobody);
+  BOOST_TEST(applied("fence=agent:/sbin/off").fence.agent == "/sbin/off");
   BOOST_TEST((applied("cache=attr").cache == node::CacheMode::attributes));
   BOOST_TEST(applied("cache_settle=0").cache_settle_ns == 0U);
   BOOST_TEST(!config.engine.fs.atime);
@@ -66,6 +69,10 @@ BOOST_AUTO_TEST_CASE(what_is_unknown_or_wrong_is_named) {
   BOOST_TEST(refused("rw,nonsense") ==
              "unknown mount option 'nonsense'; see scoutfs mount --help");
   BOOST_TEST(refused("nonsense=1").starts_with("unknown mount option 'nonsense=1'"));
+  for (const char* fence :
+       {"fence", "fence=", "fence=agent", "fence=agent:off", "fence=host"}) {
+    BOOST_TEST(refused(fence).ends_with("give fence=agent:PROGRAM|none"), fence);
+  }
   BOOST_TEST(refused("slot") == "bad mount option 'slot', give slot=NR");
   for (const char* option :
        {"slot=15", "slot=x", "slot=", "commit=0", "commit=-1", "item_cache=10",
