@@ -9,6 +9,7 @@
 #include "cli/fence_service.hpp"
 #include "engine/base/codec.hpp"
 #include "engine/format/volume.hpp"
+#include "node/no_fencing.hpp"
 
 namespace scoutfs::cli {
 
@@ -29,13 +30,20 @@ std::string level_of(const FencedDevice& disk) {
 
 std::string explain_level(const FencedDevice& disk) {
   if (disk.service != nullptr) return "storage: the disk's server shuts a client out";
-  if (disk.level == FenceLevel::storage) {
-    return "storage: reservations of the device shut a host out; the kernel tells nothing of "
-           "them and lets nobody try, ask the device's own tools";
+  switch (disk.level) {
+    case FenceLevel::storage:
+      return "storage: reservations of the device shut a host out; the kernel tells nothing of "
+             "them and lets nobody try, ask the device's own tools";
+    case FenceLevel::agent:
+      return "agent: a program of yours ends a lost node; try it on a host that you can lose";
+    case FenceLevel::none:
+      return fmt::format("none: {}", node::NoFencing::kWarning);
+    case FenceLevel::host:
+      break;
   }
   return "host: only the death of processes of a mount's own host is known; a silent node of "
-         "another host cannot be fenced. Serve the disk with nbdkit-scoutfs-plugin.so, or as "
-         "iSCSI with persistent reservations";
+         "another host cannot be fenced. Serve the disk with nbdkit-scoutfs-plugin.so or as "
+         "iSCSI with persistent reservations, or mount with fence=agent:PROGRAM";
 }
 
 // ---- list ----

@@ -104,7 +104,9 @@ Task<std::map<std::uint64_t, std::string>> names_of(BlockDevice& device) {
   const auto blocks = co_await region.read_all();
   if (!blocks.has_value()) co_return names;
   for (const auto& block : *blocks) {
-    if (block.has_value()) names[block->who.rid.value] = block->name;
+    if (!block.has_value()) continue;
+    names[block->who.rid.value] = block->name;
+    if (block->leader != Rid{}) names[block->leader.value] = block->name + " (leader)";
   }
   co_return names;
 }
@@ -211,12 +213,30 @@ bool find_iscsi(node::EventLoop& loop, FencedDevice& found, std::string& why) {
 
 }  // namespace
 
+namespace {
+
+// The level in force at a mount, which may have options of its own.
+FenceLevel level_of_mount(const std::string& directory) {
+  const auto answer = ask_daemon_of(directory);
+  if (!answer.has_value()) return FenceLevel::host;
+  const std::string name = answer->value("fence_level", "");
+  for (const FenceLevel level : {FenceLevel::none, FenceLevel::agent, FenceLevel::storage}) {
+    if (name == to_string(level)) return level;
+  }
+  return FenceLevel::host;
+}
+
+}  // namespace
+
 bool find_fence_service(const std::string& target, node::EventLoop& loop, FencedDevice& found,
                         std::string& why) {
   found.device = target;
   if (!node::is_uri(target)) {
     const auto mount = find_scoutfs_mount(plain_path(target), Match::contains);
-    if (mount.has_value()) found.device = mount->source;
+    if (mount.has_value()) {
+      found.device = mount->source;
+      found.level = level_of_mount(mount->directory);
+    }
   }
   if (node::is_nbd_uri(found.device)) return find_nbd(loop, found, why);
   if (node::is_iscsi_uri(found.device)) return find_iscsi(loop, found, why);

@@ -183,8 +183,9 @@ Task<void> Disk::say_goodbye(Client& client) {
 }
 
 void Disk::note_goodbye(const Result<void>& said) {
-  if (said.has_value()) return;
-  log_.warn("the disk's server did not hear of the unmount: {}", to_string(said.error().code));
+  // Who was fenced is listed no more.
+  if (said.has_value() || failed_with(said, Errc::fenced)) return;
+  log_.warn("the disk's server did not hear of the goodbye: {}", to_string(said.error().code));
 }
 
 }  // namespace scoutfs::node

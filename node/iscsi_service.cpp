@@ -1,6 +1,9 @@
 #include "node/iscsi_service.hpp"
 
-#include "engine/format/volume.hpp"
+#include <algorithm>
+
+#include "engine/cluster/quorum_region.hpp"
+#include "engine/lsm/durable_tree.hpp"
 
 namespace scoutfs::node {
 
@@ -49,12 +52,43 @@ Task<Result<bool>> ReservationFencing::confirm_dead(Incarnation victim, HostId h
 
 // ---- Connections ----
 
-Task<Result<std::unique_ptr<DeviceLink>>> IscsiService::connect(Incarnation who, Role,
+namespace {
+
+// Whether the volume still knows `server` as the server of an election that nobody has won
+// since.
+Task<Result<bool>> leads(BlockDevice& device, Incarnation server) {
+  SCOUTFS_CO_TRY(const format::Superblock volume, co_await lsm::read_superblock(device));
+  cluster::QuorumRegion region(device, volume.fsid);
+  SCOUTFS_CO_TRY(const cluster::QuorumRegion::Blocks blocks, co_await region.read_all());
+  Term own, newest;
+  for (const auto& block : blocks) {
+    if (!block.has_value()) continue;
+    newest = std::max(newest, block->elect);
+    if (block->leads() && !block->inherited() && block->server() == server) own = block->elect;
+  }
+  co_return own != Term{} && own == newest;
+}
+
+}  // namespace
+
+Task<Result<std::unique_ptr<DeviceLink>>> IscsiService::connect(Incarnation who, Role role,
                                                                 std::string& why,
                                                                 Cancellation*) {
   SCOUTFS_CO_TRY(std::unique_ptr<IscsiDevice> device,
                  co_await IscsiDevice::open(loop_, uri_, iscsi::key_of(who.rid),
                                             IscsiDevice::Role::member, why));
+  // A leader may have been fenced before it came here, when there was no key to take. Whoever
+  // fences it has made its own election, or its slot's next holder, durable before: so either
+  // that is seen now, or the key is found then.
+  if (role == Role::leader) {
+    SCOUTFS_CO_TRY(const bool still, co_await leads(*device, who));
+    if (!still) {
+      why = "another leader was elected";
+      const Result<void> left = co_await device->leave();
+      if (!left.has_value()) log_.warn("a key stays: {}", to_string(left.error().code));
+      co_return fail(Errc::fenced);
+    }
+  }
   SCOUTFS_CO_TRY(const bool claimed, co_await device->claim());
   if (!claimed) {
     log_.warn("'{}' has more clients than can come back: a lost connection may end this one",

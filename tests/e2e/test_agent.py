@@ -57,6 +57,8 @@ class Agent(cluster.ClusterTest):
             f'echo "$1 $4 $SCOUTFS_PROCESS" > {self.out}\nkill -9 $SCOUTFS_PROCESS\n'))
         self.assertEqual(survivor.status()["fence_level"], "agent")
         self.assertIn("agent (", run("scoutfs", "status", survivor.directory).out)
+        listed = run("scoutfs", "fence", "list", survivor.directory).out
+        self.assertIn("level agent", listed)
         rid, process = victim.status()["status"]["rid"], victim.process.pid
         self.suspend(victim)
         Taker(survivor / "file").wait()
