@@ -106,7 +106,7 @@ class Run {
       if (opens && outcome.attributes.has_value()) {
         // Only files are drawn from the handles: data operations want nothing else.
         const bool regular = outcome.attributes->inode.is_regular();
-        (regular ? handles : others).push_back(outcome.attributes->ino);
+        (regular ? handles : others).push_back({.ino = outcome.attributes->ino});
       }
       if (!others.empty() && random.chance(1, 4)) self->close(fs, life, others);
       if (handles.size() > 3 || (!handles.empty() && random.chance(1, 8))) {
@@ -119,7 +119,7 @@ class Run {
   }
 
   void close(FileSystem& fs, sim::Life life, Workload::Handles& handles) {
-    const Ino ino = handles.back();
+    const Ino ino = handles.back().ino;
     handles.pop_back();
     judge_.closed(life, ino);
     fs.close(ino);
