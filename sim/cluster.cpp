@@ -380,6 +380,20 @@ bool Cluster::register_term(Term term) {
   return true;
 }
 
+void Cluster::fence_asked(Incarnation victim) {
+  const auto found = std::ranges::find_if(lives_, [victim](const auto& life) {
+    return life != nullptr && life->rid() == victim.rid;
+  });
+  if (!plan_.wakes_when_fenced || found == lives_.end()) return;
+  const auto node = static_cast<unsigned>(found - lives_.begin());
+  ++rare_["woken-when-fenced"];
+  lives_[node]->actor().pause_until(world_.now_ns());
+  for (unsigned other = 0; other < plan_.nodes; ++other) {
+    network_.unblock(node, other);
+    network_.unblock(other, node);
+  }
+}
+
 Cluster::Fence Cluster::fence(Term term, Incarnation victim, const HostId& host,
                               const SharedDisk::Done& done) {
   if (term < newest_term_) return Fence::older_term;

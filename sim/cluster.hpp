@@ -84,6 +84,8 @@ class Cluster {
 
   // The fencing service. False: a newer term is known.
   bool register_term(Term term);
+  // Somebody is about to have `victim` fenced.
+  void fence_asked(Incarnation victim);
   // Begins to fence `victim` at the storage; `done` when it is.
   enum class Fence : std::uint8_t { begun, unknown, older_term };
   Fence fence(Term term, Incarnation victim, const HostId& host, const SharedDisk::Done& done);

@@ -55,6 +55,7 @@ Task<Result<bool>> SimFencing::fence(Term term, Incarnation victim, HostId host)
   if (level() != FenceLevel::storage) {
     co_return co_await confirm_dead(victim, std::move(host));
   }
+  cluster_.fence_asked(victim);
   const TimeNs delay_ns = random_.between(1, cluster_.plan().fence_delay_ns);
   co_await Sleep(scheduler_, delay_ns);
   const SharedDisk::Done done(scheduler_);

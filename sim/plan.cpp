@@ -266,6 +266,7 @@ void draw_fencing(Plan& plan, bool faults) {
     fault.lasts_ns = random.log_between(mount.lease_ns, 25 * kSecond);
     plan.faults.push_back(fault);
   }
+  plan.wakes_when_fenced = random.chance(1, 2);
 }
 
 // Nodes that stand still in the middle of a change of leaders.

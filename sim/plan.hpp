@@ -131,6 +131,8 @@ struct Plan {
   bool canary = false;
   FenceLevel fence_level = FenceLevel::host;
   TimeNs fence_delay_ns = kMillisecond;  // at most, until the fencing service acts
+  // A silent node is back in the very moment in which its fencing begins.
+  bool wakes_when_fenced = false;
   bool fencing_knows_all_hosts =
       false;                     // otherwise each host can tell of its own processes only
   bool fencing_forgets = false;  // the fence of an incarnation that it does not know yet

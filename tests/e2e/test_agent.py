@@ -73,7 +73,7 @@ class Agent(cluster.ClusterTest):
         survivor, victim = self.start(self.script(
             f'echo run >> {self.out}\n'
             f'[ $(wc -l < {self.out}) -gt 1 ] || {{ echo "no way"; exit 1; }}\n'
-            f'while [ ! -e {self.allowed} ]; do sleep 0.05; done\n'
+            f'while [ ! -e {self.allowed} ] && [ -e $0 ]; do sleep 0.05; done\n'
             'kill -9 $SCOUTFS_PROCESS\n'))
         self.suspend(victim)
         taker = Taker(survivor / "file")
