@@ -157,7 +157,7 @@ NbdDevice::Attempt NbdDevice::attempt(const std::string& uri, const Options& opt
                                       const std::stop_token& stop) {
   Attempt attempt;
   const Ticket* const ticket = options.ticket.has_value() ? &*options.ticket : nullptr;
-  const bool many = ticket == nullptr || ticket->identity.role != Role::format;
+  const bool many = ticket != nullptr && ticket->identity.role != Role::format;
   const std::size_t wanted = many ? kLinks : 1;
   while (attempt.handles.size() < wanted) {
     Handshake made = shake_hands(uri, ticket, stop);

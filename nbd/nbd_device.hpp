@@ -5,10 +5,8 @@
 // answered. Requests may be in flight together; each is split where the server's limit asks for
 // it.
 //
-// Where the server says that several connections show one disk (a flush on one of them covers
-// all) it has a few, so that its requests run beside each other and a socket's size holds up
-// fewer of them. With a Ticket it is the device of one incarnation at a fencing server
-// (nbd/plugin), and they are of one session.
+// With a Ticket it is the device of one incarnation at a fencing server (nbd/plugin): it has a
+// few connections, of one session, so that its requests run beside each other there.
 //
 // A lost connection fails what is in flight with disconnected, on all connections, and every
 // later request too, until reconnect(). Nothing is ever sent twice: whether a lost write ran is
