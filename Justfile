@@ -65,6 +65,10 @@ soak-failover rounds="50": build
     cmake --build --preset release -j {{jobs}} --target nbdkit-scoutfs-plugin
     SCOUTFS_FAILOVER_ROUNDS={{rounds}} tools/with_install.sh python3 tests/e2e/test_failover.py
 
+# The end-to-end tests at an iSCSI target, so many times
+soak-iscsi rounds="1": build
+    for round in $(seq {{rounds}}); do tools/with_install.sh python3 tests/e2e/test_iscsi.py || exit 1; done
+
 # Proves that seeds do the same in the release, debug and twin builds, as: just hashes 1 200
 hashes first="1" last="100":
     tools/compare_hashes.sh {{first}} {{last}}
