@@ -64,6 +64,13 @@ def is_mounted(directory) -> bool:
         return any(line.split()[4] == str(directory) for line in file)
 
 
+def write_durably(path, data: bytes):
+    with open(path, "wb") as file:
+        file.write(data)
+        file.flush()
+        os.fsync(file.fileno())
+
+
 def wait_until(condition, what: str, timeout=TIMEOUT):
     end = time.monotonic() + timeout
     while not condition():

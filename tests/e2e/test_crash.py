@@ -10,13 +10,6 @@ import cluster
 ROUNDS = 1 if cluster.CACHE_OPTIONS else 3  # the mode the kernel is left to is tried most
 
 
-def write_durably(path, data: bytes):
-    with open(path, "wb") as file:
-        file.write(data)
-        file.flush()
-        os.fsync(file.fileno())
-
-
 class Writer:
     """Writes files on one node until the node dies; remembers which were fsynced."""
 
@@ -35,7 +28,7 @@ class Writer:
                 if number % 3 == 0:
                     (self.node / name).write_bytes(data)
                 else:
-                    write_durably(self.node / name, data)
+                    cluster.write_durably(self.node / name, data)
                     self.durable[name] = data
             except OSError:
                 return
@@ -90,14 +83,14 @@ class Crash(cluster.ClusterTest):
                       if not node.status()["status"]["leader"])
         others = [node for node in self.cluster.nodes if node is not member]
         os.mkdir(others[0] / "elsewhere")
-        write_durably(others[0] / "elsewhere/before", b"x")
+        cluster.write_durably(others[0] / "elsewhere/before", b"x")
         writers = self.start_writers([member])
         time.sleep(1)
         (others[0] / "elsewhere/before").read_bytes()
         member.kill()
         writers[0].join()
         # What does not need anything of the dead node goes on at once.
-        write_durably(others[0] / "elsewhere/file", b"x")
+        cluster.write_durably(others[0] / "elsewhere/file", b"x")
         member.start()
         self.verify(writers, others[1])
         self.finish()
@@ -109,7 +102,7 @@ class Crash(cluster.ClusterTest):
     def until_written(self, node, name) -> float:
         """Seconds until a change is durable on the node."""
         began = time.monotonic()
-        write_durably(node / name, b"x")
+        cluster.write_durably(node / name, b"x")
         return time.monotonic() - began
 
     def test_the_leader_dies_and_the_others_go_on_without_it(self):
@@ -138,7 +131,7 @@ class Crash(cluster.ClusterTest):
     def test_the_leader_leaves_and_another_leads_at_once(self):
         leader = self.leader()
         others = [node for node in self.cluster.nodes if node is not leader]
-        write_durably(leader / "file", b"x")
+        cluster.write_durably(leader / "file", b"x")
         leader.unmount()
         took = self.until_written(others[0], "after")
         print(f"unmount of the leader to the first durable write on another node: {took:.3f} s")

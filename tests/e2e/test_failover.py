@@ -12,13 +12,6 @@ import cluster
 ROUNDS = int(os.environ.get("SCOUTFS_FAILOVER_ROUNDS", "5"))
 
 
-def write_durably(path, data: bytes):
-    with open(path, "wb") as file:
-        file.write(data)
-        file.flush()
-        os.fsync(file.fileno())
-
-
 class Writer:
     """Creates files durably on one node until it is told to stop or the node dies."""
 
@@ -36,7 +29,7 @@ class Writer:
             name = f"{self.folder}/f{number}"
             self.begun.append((name, time.monotonic()))
             try:
-                write_durably(self.node / name, self.data(name))
+                cluster.write_durably(self.node / name, self.data(name))
             except OSError:
                 return
             self.durable.append((name, time.monotonic()))
