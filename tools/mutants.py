@@ -1,67 +1,91 @@
-#!/usr/bin/env python3
-"""Proves that the simulator finds bugs: plants each of tests/mutants/*.patch and runs seeds.
+#!/usr/bin/python3
+"""Measures the simulator as a net: which of the bugs in the engine does it find, and how soon?
 
-    mutants.py [--seeds N] [--jobs N] [NAME...]
+    mutants.py [--only planted|automatic] [--json] [--table FILE] [--jobs N] [NAME...]
 
-Works on a copy of the tracked files in build/mutants. The unchanged tree must pass all seeds, each
-mutant must fail one of them. The table says how much CPU time each took.
+Two kinds: bugs planted by hand (tests/mutants/*.toml), and automatic mutants, a sample of all
+places where the engine can be broken by one small change. All are built into one command in
+build/mutants, where they sleep; the environment wakes one at a time. What is known of these very
+sources is in build/mutants.jsonl, so that an interrupted campaign goes on. To see one fail:
+
+    SCOUTFS_MUTANT=$(mutants.py --number NAME) build/mutants/build/release/scoutfs sim replay SEED
+
+Exit status 1: a target is missed, or a survivor has no reason.
 """
 import argparse
-import statistics
-import subprocess
+import hashlib
+import json
 import sys
 
-from mutant_tree import ROOT, Tree
+from mutation import bugs as planted_bugs
+from mutation import campaign, sample, score
+from mutation.plant import number_of
+from mutation.tree import ROOT, Tree
 
 
-def build(tree, jobs):
-    done = tree.build(jobs)
-    if done.returncode != 0:
-        sys.exit(done.stdout[-4000:] + done.stderr)
-
-
-def run_mutant(tree, patch, arguments):
-    """CPU seconds until it was found; None if it was not."""
-    with open(patch, "rb") as file:
-        subprocess.run(["patch", "-p1", "--quiet"], cwd=tree.path, check=True, stdin=file)
-    try:
-        build(tree, arguments.jobs)
-        count, failure, seconds = tree.first_failure(arguments.seeds, arguments.jobs)
-    finally:
-        with open(patch, "rb") as file:
-            subprocess.run(["patch", "-p1", "--quiet", "-R"], cwd=tree.path, check=True,
-                           stdin=file)
-    if failure is None:
-        print(f"{patch.stem}: NOT FOUND in {count} seeds, {seconds:.1f} s", flush=True)
-        return None
-    print(f"{patch.stem}: found by seed {failure['seed']}, after {count} seeds, {seconds:.1f} s: "
-          f"{failure['oracle']}: {failure['what'][:120]}", flush=True)
-    return seconds
-
-
-def main():
+def parse() -> argparse.Namespace:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
-    parser.add_argument("--seeds", type=int, default=2000)
+    parser.add_argument("--only", choices=("planted", "automatic"))
+    parser.add_argument("--json", action="store_true", help="the score as JSON")
+    parser.add_argument("--table", metavar="FILE", help="write the score as Markdown")
     parser.add_argument("--jobs", type=int, default=2)
-    parser.add_argument("names", nargs="*", metavar="NAME")
-    arguments = parser.parse_args()
-    patches = [patch for patch in sorted((ROOT / "tests/mutants").glob("*.patch"))
-               if not arguments.names or patch.stem in arguments.names]
-    tree = Tree("mutants")
-    tree.refresh()
-    tree.configure()
-    build(tree, arguments.jobs)
-    count, failure, _ = tree.first_failure(arguments.seeds, arguments.jobs)
-    if failure is not None:
-        print(f"the unchanged tree fails seed {failure['seed']}: {failure['what']}")
-        return 1
-    print(f"unchanged: passes {count} seeds", flush=True)
-    taken = [run_mutant(tree, patch, arguments) for patch in patches]
-    found = [seconds for seconds in taken if seconds is not None]
-    if found:
-        print(f"{len(found)} of {len(taken)} found; CPU seconds: median "
-              f"{statistics.median(found):.1f}, worst {max(found):.1f}")
-    return 0 if found and len(found) == len(taken) else 1
+    parser.add_argument("--count", type=int, default=200, help="automatic mutants")
+    parser.add_argument("--sample", type=int, default=1, help="seed that draws them")
+    parser.add_argument("--seeds", type=int, default=300, help="that each of them may live through")
+    parser.add_argument("--seconds", type=float, default=15, help="CPU seconds, likewise")
+    parser.add_argument("--number", metavar="NAME", help="print what wakes a mutant")
+    parser.add_argument("names", nargs="*", metavar="NAME", help="planted by hand; only these")
+    return parser.parse_args()
+
+
+def tell(text: str):
+    print(text, file=sys.stderr, flush=True)
+
+
+def main() -> int:
+    arguments = parse()
+    if arguments.number:
+        print(number_of(arguments.number))
+        return 0
+    try:
+        bugs = planted_bugs.read_all(ROOT)
+    except ValueError as error:
+        sys.exit(f"mutants.py: {error}")
+    unknown = set(arguments.names) - {bug.name for bug in bugs}
+    if unknown:
+        sys.exit(f"mutants.py: no such bug: {', '.join(sorted(unknown))}")
+    wants_planted = arguments.only != "automatic"
+    wants_automatic = arguments.only != "planted" and not arguments.names
+    tree, results = Tree(), campaign.Results()
+    # Always all of them, so that every campaign has the same command.
+    tell("looking for places to break")
+    everything = sample.all_points(arguments.jobs)
+    points = sample.draw(everything, arguments.count + campaign.SPARE, arguments.sample,
+                         campaign.places_by_file(bugs))
+    tell(f"{len(everything)} places; building")
+    points = campaign.build(tree, bugs, points, arguments.count, arguments.jobs)
+    names = ":".join([bug.digest for bug in bugs] + [point.name for point in points])
+    reached = campaign.reached_numbers(tree, results, hashlib.sha256(names.encode()).hexdigest(),
+                                       arguments.seeds, arguments.jobs, tell)
+    scored = {}
+    if wants_planted:
+        chosen = [bug for bug in bugs if not arguments.names or bug.name in arguments.names]
+        done = campaign.run(tree, results, [campaign.by_hand(bug) for bug in chosen], reached,
+                            arguments.jobs, tell)
+        scored["planted"] = score.planted_rows(chosen, done)
+    if wants_automatic:
+        mutants = [campaign.automatic(point, arguments.seeds, arguments.seconds)
+                   for point in points]
+        done = campaign.run(tree, results, mutants, reached, arguments.jobs, tell)
+        scored["automatic"] = score.automatic_rows(mutants, done)
+    if arguments.json:
+        print(json.dumps(score.as_json(scored), indent=2))
+    else:
+        print("\n\n".join(score.text(kind, rows) for kind, rows in scored.items()))
+    if arguments.table:
+        with open(arguments.table, "w", encoding="utf-8") as file:
+            file.write(score.document(scored))
+    return 0 if all(score.met(kind, rows) for kind, rows in scored.items()) else 1
 
 
 if __name__ == "__main__":
