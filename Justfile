@@ -54,6 +54,8 @@ bench-mount *arguments: build
 # A long campaign of simulated clusters, recorded; goes on where it was when started again
 soak seeds="100000" db="build/runs.sqlite": build
     build/release/scoutfs sim run --seeds 1..{{seeds}} --jobs {{jobs}} --db {{db}}
+    for scenario in $(build/release/scoutfs sim scenarios --names); do \
+        build/release/scoutfs sim run --scenario $scenario --seeds 1..$(({{seeds}} / 20)) --jobs {{jobs}} --db {{db}} || exit 1; done
 
 # A long run of mounts against each other, in every cache mode, each so many seconds
 soak-mounts seconds="300" seed="1": build

@@ -6,9 +6,10 @@
 #include <cerrno>
 #include <csignal>
 #include <cstring>
+#include <expected>
 #include <fstream>
-#include <iterator>
 #include <memory>
+#include <sstream>
 #include <utility>
 
 #include "cli/command.hpp"
@@ -16,16 +17,38 @@
 #include "sim/build_id.hpp"
 #include "sim/oracle_states.hpp"
 #include "sim/runner.hpp"
+#include "sim/scenarios/scenarios.hpp"
 #include "sim/shrink/edits_codec.hpp"
 
 namespace scoutfs::cli {
 
+namespace {
+// Errors: why it cannot be read.
+std::expected<std::string, std::string> contents_of(const std::string& file) {
+  errno = 0;
+  std::ifstream stream(file, std::ios::binary);
+  std::ostringstream text;
+  // Of a directory nothing can be read.
+  if (stream.is_open()) text << stream.rdbuf();
+  if (stream.is_open() && text.good()) return text.str();
+  return std::unexpected(errno != 0 ? std::strerror(errno) : "cannot be read");
+}
+}  // namespace
+
 void RunArguments::add_to(CLI::App& command) {
-  command.add_option("--nodes", run.nodes, "nodes of the cluster; 0: drawn by the seed")
-      ->capture_default_str()
-      ->check(CLI::Range(0, 15));
-  command.add_option("--ops", run.operations, "operations in all; 0: drawn by the seed")
-      ->capture_default_str();
+  command
+      .add_option_function<std::string>(
+          "--scenario", [](const std::string&) {},
+          "what the runs are about: a name, as `sim scenarios` lists them, or a file; the seed "
+          "draws nodes and operations as it says")
+      ->check([this](const std::string& name) { return use_scenario(name); });
+  nodes_ =
+      command.add_option("--nodes", run.nodes, "nodes of the cluster; 0: drawn by the seed")
+          ->capture_default_str()
+          ->check(CLI::Range(0, 15));
+  operations_ =
+      command.add_option("--ops", run.operations, "operations in all; 0: drawn by the seed")
+          ->capture_default_str();
   command.add_flag("--no-faults", no_faults, "inject no faults");
   command.add_flag("--canary", run.canary,
                    "falsify one answer, to see that a failure is found and reported");
@@ -35,14 +58,34 @@ sim::RunConfig RunArguments::config(std::uint64_t seed) const {
   sim::RunConfig config = run;
   config.seed = seed;
   config.faults = !no_faults;
+  if (config.scenario != nullptr) {
+    if (nodes_->count() == 0) config.nodes = 0;
+    if (operations_->count() == 0) config.operations = 0;
+  }
   return config;
+}
+
+std::string RunArguments::use_scenario(const std::string& name) {
+  run.scenario = sim::built_in_scenario(name);
+  if (run.scenario != nullptr) return {};
+  const bool is_file = name.find('/') != std::string::npos || name.ends_with(".json");
+  if (!is_file) {
+    return fmt::format("there is no scenario {}; known: {}, and files, as ./{}.json", name,
+                       sim::names_of_built_in_scenarios(), name);
+  }
+  const std::expected<std::string, std::string> text = contents_of(name);
+  if (!text.has_value()) return fmt::format("{}: {}", name, text.error());
+  std::expected<sim::Scenario, std::string> scenario = sim::decode_scenario(name, *text);
+  if (!scenario.has_value()) return fmt::format("{}: {}", name, scenario.error());
+  run.scenario = std::make_shared<const sim::Scenario>(*std::move(scenario));
+  return {};
 }
 
 void RunArguments::add_with_edits_to(CLI::App& command) {
   add_to(command);
   CLI::Option* option = command.add_option(
       "--edits", edits, "only the decisions of this file are left, as `sim shrink` writes it");
-  for (const char* other : {"--nodes", "--ops", "--no-faults", "--canary"}) {
+  for (const char* other : {"--scenario", "--nodes", "--ops", "--no-faults", "--canary"}) {
     option->excludes(command.get_option(other));
   }
 }
@@ -53,10 +96,9 @@ sim::RunConfig RunArguments::config_with_edits(const std::string& command,
   const auto refuse = [this, &command](const std::string& why) {
     throw CLI::RuntimeError(failed(command, fmt::format("{}: {}", edits, why)));
   };
-  std::ifstream stream(edits, std::ios::binary);
-  const std::string text{std::istreambuf_iterator<char>(stream), {}};
-  if (!stream.good()) refuse(errno != 0 ? std::strerror(errno) : "cannot be read");
-  std::expected<sim::EditsFile, std::string> file = sim::decode_edits(text);
+  const std::expected<std::string, std::string> text = contents_of(edits);
+  if (!text.has_value()) refuse(text.error());
+  std::expected<sim::EditsFile, std::string> file = sim::decode_edits(*text);
   if (!file.has_value()) refuse(file.error());
   if (file->run.seed != seed) refuse(fmt::format("edits of seed {}", file->run.seed));
   if (file->build != sim::build_id()) {
@@ -183,6 +225,7 @@ void add_sim_command(CLI::App& app) {
   add_sim_explain(sim);
   add_sim_curve(sim);
   add_sim_shrink(sim);
+  add_sim_scenarios(sim);
   add_sim_store(sim);
 }
 

@@ -15,10 +15,11 @@ void add_sim_replay(CLI::App& sim);
 void add_sim_explain(CLI::App& sim);
 void add_sim_curve(CLI::App& sim);
 void add_sim_shrink(CLI::App& sim);
+void add_sim_scenarios(CLI::App& sim);
 // list, show, stats and coverage.
 void add_sim_store(CLI::App& sim);
 
-// What decides what a seed does: --nodes, --ops, --no-faults, --canary, --edits.
+// What decides what a seed does: --scenario, --nodes, --ops, --no-faults, --canary, --edits.
 struct RunArguments {
   sim::RunConfig run;
   bool no_faults = false;
@@ -32,6 +33,12 @@ struct RunArguments {
   sim::RunConfig config_with_edits(const std::string& command, std::uint64_t seed) const;
 
   std::string edits;
+
+ private:
+  // What is wrong with it; empty: it is the scenario from now on.
+  std::string use_scenario(const std::string& name);
+
+  CLI::Option *nodes_ = nullptr, *operations_ = nullptr;
 };
 
 struct SeedRange {

@@ -47,7 +47,7 @@ Cluster::Cluster(const Plan& plan, World& world)
       network_(world.events(), world.trace(), SimRandom(plan.seed, Stream::network),
                plan.network),
       judge_(world.events(), world.trace(), world.board(), plan.format.root_mode),
-      workload_(plan_, SimRandom(plan.seed, Stream::workload)) {
+      workloads_(plan_, world.board()) {
   for (unsigned i = 0; i < plan_.nodes; ++i) {
     clocks_.emplace_back(world_.events(), plan_.clocks[i]);
     followers_.emplace_back(world_.board(), i, format::IndexType::meta_seq);
@@ -56,6 +56,7 @@ Cluster::Cluster(const Plan& plan, World& world)
   lives_.resize(plan_.nodes);
   moves_.resize(plan_.nodes);
   judge_.set_disk_failed([this](Life life) { return errors_of(life).any(); });
+  workloads_.set_whole([this](Life life) { return whole(life); });
   if (plan_.canary) judge_.falsify_after(plan_.operations / 2);
   judge_.set_was_full([this](TimeNs since_ns) { return full_ns_ >= since_ns; });
   network_.set_on_voter_sent([this](unsigned from, unsigned to, std::string_view message) {
@@ -205,6 +206,14 @@ void Cluster::pause(unsigned node, TimeNs lasts_ns) {
 // fenced.
 bool Cluster::may_fail(const NodeLife& life) const {
   return disturbed_ && plan_.fence_level == FenceLevel::storage && life.fenced();
+}
+
+bool Cluster::whole(Life life) const {
+  const auto found = past_.find(life);
+  if (found == past_.end() || judge_.is_over(life)) return false;
+  const Past& past = found->second;
+  if (past.dead) return past.left && !failing_.contains(life);
+  return !lives_[past.node]->failed();
 }
 
 void Cluster::end_failed(unsigned node) {

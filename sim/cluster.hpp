@@ -22,7 +22,7 @@
 #include "sim/leadership.hpp"
 #include "sim/network.hpp"
 #include "sim/plan.hpp"
-#include "sim/workload.hpp"
+#include "sim/workload_mix.hpp"
 #include "sim/world.hpp"
 
 namespace scoutfs::sim {
@@ -75,7 +75,7 @@ class Cluster {
   NetworkWorld& network() { return network_; }
   Judge& judge() { return judge_; }
   FaultLedger& ledger() { return ledger_; }
-  Workload& workload() { return workload_; }
+  WorkloadMix& workloads() { return workloads_; }
   IndexFollower& follower(unsigned node, format::IndexType index);
 
   // When something last got done: an answer, a start, a fault.
@@ -132,6 +132,8 @@ class Cluster {
   };
   void end(unsigned node, bool left);
   bool may_fail(const NodeLife& life) const;
+  // Nothing that it has done may be missing.
+  bool whole(Life life) const;
   // What becomes of a mount that is out of service: as its options say.
   void end_failed(unsigned node);
   Rid rid_of(Life life) const;
@@ -153,7 +155,7 @@ class Cluster {
   Leadership leadership_;
   NetworkWorld network_;
   Judge judge_;
-  Workload workload_;
+  WorkloadMix workloads_;
   std::vector<IndexFollower> followers_;
   std::vector<NodeClock> clocks_;
   std::map<Life, Past> past_;

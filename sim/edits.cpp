@@ -28,6 +28,9 @@ std::string misfit_of(const DecidedOperation& decided, const Edits& edits, const
   if (decided.worker >= plan.workers) {
     return fmt::format("{}: there is no worker {}", name, decided.worker);
   }
+  if (decided.workload >= plan.workloads.size()) {
+    return fmt::format("{}: there is no workload {}", name, decided.workload);
+  }
   return {};
 }
 

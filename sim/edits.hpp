@@ -35,6 +35,7 @@ struct DecidedOperation {
   TimeNs think_ns = 0;        // the worker's pause behind it
   Operation op;               // its inodes by the numbers that the recorded run gave them
   Ino found;                  // what its answer told of; none: nothing
+  unsigned workload = 0;      // of the plan, whose operation it is
   // Behind it the worker closes what this operation of its own had opened.
   std::optional<std::uint64_t> closes;
 };

@@ -75,6 +75,7 @@ class Judge {
   void failing(Life life) { failing_.insert(life); }
   // Others may have what it held, whether or not it still runs: it answers nothing from now on.
   void over(Life life);
+  bool is_over(Life life) const { return over_.contains(life); }
   // What of a dead life survived: its transactions up to `recorded`.
   void resolve(Life life, TxnNo recorded);
   // The same, all of it: it left cleanly.

@@ -210,11 +210,12 @@ Task<void> NodeLife::live(NodeLife* self) {
   self->gave_up_ = unmounted.error().code == Errc::timed_out;
 }
 
-void NodeLife::close_one(Workload::Handles& handles, std::size_t index) {
-  const Ino ino = handles[index].ino;
+void NodeLife::close_one(unsigned worker, Handles& handles, std::size_t index) {
+  const Handle handle = handles[index];
   handles.erase(handles.begin() + static_cast<std::ptrdiff_t>(index));
-  cluster_.judge().closed(number_, ino);
-  mount_->fs().close(ino);
+  cluster_.judge().closed(number_, handle.ino);
+  cluster_.workloads().closed(caller(worker), handle);
+  mount_->fs().close(handle.ino);
 }
 
 Task<Outcome> NodeLife::judged(Operation op) {
@@ -229,38 +230,71 @@ Task<Outcome> NodeLife::judged(Operation op) {
   co_return outcome;
 }
 
-Task<void> NodeLife::one_operation(DecidedOperation& decided, Workload::Handles& handles) {
-  Workload& workload = cluster_.workload();
-  decided.op = workload.draw(handles);
-  workload.record(decided);
-  const Outcome outcome = co_await judged(decided.op);
-  decided.found = workload.learn(decided.op, outcome);
+DecidedOperation NodeLife::next_decision(unsigned worker) {
+  DecidedOperation decided;
+  decided.node = node_;
+  decided.ordinal = cluster_.workloads().next_ordinal(node_);
+  decided.worker = worker;
+  decided.at_ns = scheduler_.now_ns();
+  return decided;
+}
+
+Task<Outcome> NodeLife::call_decided(DecidedOperation& decided) {
+  WorkloadMix& workloads = cluster_.workloads();
+  workloads.record(decided);
+  WorkloadCall call = workloads.begin(caller(decided.worker), decided, decided.op);
+  Outcome outcome = co_await judged(decided.op);
+  workloads.answered(call, decided, outcome);
+  decided.found = found_by(decided.op, outcome);
+  co_return outcome;
+}
+
+Task<void> NodeLife::one_operation(DecidedOperation& decided, Handles& handles) {
+  cluster_.workloads().draw(caller(decided.worker), handles, decided);
+  const Outcome outcome = co_await call_decided(decided);
   if (opens(decided.op) && outcome.attributes.has_value()) {
-    handles.push_back({outcome.attributes->ino, decided.ordinal});
+    handles.push_back({.ino = outcome.attributes->ino,
+                       .opened_by = decided.ordinal,
+                       .workload = decided.workload});
+  }
+}
+
+Task<void> NodeLife::lay_out(unsigned worker) {
+  WorkloadMix& workloads = cluster_.workloads();
+  const bool does_it = node_ == 0 && worker == 0;
+  if (does_it) workloads.start_over();
+  while (wanted() && !workloads.laid_out()) {
+    bool failed = !does_it;
+    if (does_it) {
+      DecidedOperation decided = next_decision(worker);
+      workloads.draw_set_up(decided);
+      const Outcome outcome = co_await call_decided(decided);
+      workloads.record(decided);
+      workloads.note_set_up(decided.op, outcome);
+      failed = outcome.error.has_value();
+    }
+    if (failed) co_await Sleep(scheduler_, kMillisecond);
   }
 }
 
 Task<void> NodeLife::work(NodeLife* self, unsigned worker) {
-  Workload& workload = self->cluster_.workload();
-  Workload::Handles handles;
-  while (self->wanted() && workload.take()) {
-    DecidedOperation decided;
-    decided.node = self->node_;
-    decided.ordinal = workload.next_ordinal(self->node_);
-    decided.worker = worker;
-    decided.at_ns = self->scheduler_.now_ns();
+  WorkloadMix& workloads = self->cluster_.workloads();
+  Handles handles;
+  if (!workloads.laid_out()) co_await self->lay_out(worker);
+  while (self->wanted() && workloads.take()) {
+    DecidedOperation decided = self->next_decision(worker);
     co_await self->one_operation(decided, handles);
     const bool full = handles.size() > 3;
-    if (!handles.empty() && (full || workload.random().chance(1, 8))) {
-      const auto index = static_cast<std::size_t>(workload.random().below(handles.size()));
+    if (!handles.empty() && (full || workloads.random().chance(1, 8))) {
+      const auto index = static_cast<std::size_t>(workloads.random().below(handles.size()));
       decided.closes = handles[index].opened_by;
-      self->close_one(handles, index);
+      self->close_one(worker, handles, index);
     }
-    decided.think_ns = workload.random().below(2 * self->cluster_.plan().think_ns);
-    workload.record(decided);
+    decided.think_ns = workloads.random().below(2 * self->cluster_.plan().think_ns);
+    workloads.record(decided);
     co_await Sleep(self->scheduler_, decided.think_ns);
   }
-  while (!handles.empty()) self->close_one(handles, handles.size() - 1);
+  while (!handles.empty()) self->close_one(worker, handles, handles.size() - 1);
 }
 
 Task<void> NodeLife::follow(NodeLife* self, format::IndexType index) {
@@ -294,6 +328,8 @@ Task<void> NodeLife::probe(NodeLife* self, TimeNs since_ns) {
 
 Task<void> NodeLife::read_all(NodeLife* self) {
   std::map<Ino, Seq> meta, data;
+  RestTree tree{.reader = self->node_, .nodes = {}};
+  bool all_read = true;
   std::vector<Ino> waiting{kRootIno};
   while (!waiting.empty()) {
     Operation op;
@@ -305,6 +341,8 @@ Task<void> NodeLife::read_all(NodeLife* self) {
     const Ino ino = op.ino;
     const format::Inode inode = found.attributes->inode;
     if (!meta.emplace(ino, inode.meta_seq).second) continue;
+    RestTree::Node& node = tree.nodes[ino];
+    node.inode = inode;
     if (inode.data_seq) data.emplace(ino, inode.data_seq);
     op.kind = OpKind::ino_path;
     co_await self->judged_only(op);
@@ -318,14 +356,22 @@ Task<void> NodeLife::read_all(NodeLife* self) {
     op.name.clear();
     op.length = std::max<std::uint64_t>(inode.size, 1000);
     op.kind = inode.is_regular() ? OpKind::read : OpKind::readlink;
-    if (inode.is_regular() || inode.is_symlink()) co_await self->judged_only(op);
+    if (inode.is_regular() || inode.is_symlink()) {
+      Outcome content = co_await self->judged(op);
+      all_read = all_read && !content.error.has_value();
+      node.content = std::move(content.bytes);
+    }
     if (!inode.is_directory()) continue;
     op.kind = OpKind::readdir;
     const Outcome listing = co_await self->judged(op);
+    all_read = all_read && !listing.error.has_value();
     for (const fs::DirectoryEntry& entry : listing.entries) {
-      if (entry.name != "." && entry.name != "..") waiting.push_back(entry.ino);
+      if (entry.name == "." || entry.name == "..") continue;
+      waiting.push_back(entry.ino);
+      node.entries[entry.name] = entry.ino;
     }
   }
+  if (all_read) self->cluster_.workloads().check(tree);
   Operation space;
   space.kind = OpKind::statfs;
   co_await self->judged_only(std::move(space));

@@ -113,6 +113,8 @@ class NodeLife final : public Milestones {
  private:
   static Task<void> live(NodeLife* self);
   static Task<void> work(NodeLife* self, unsigned worker);
+  // The first worker of the first node lays out what the workloads work on; others wait.
+  Task<void> lay_out(unsigned worker);
   static Task<void> follow(NodeLife* self, format::IndexType index);
   static Task<void> read_all(NodeLife* self);
   static Task<void> delete_all(NodeLife* self);
@@ -121,10 +123,15 @@ class NodeLife final : public Milestones {
   Task<Outcome> judged(Operation op);
   Task<void> judged_only(Operation op);
   Task<void> compare_index(format::IndexType index, std::map<Ino, Seq> want);
-  Task<void> one_operation(DecidedOperation& decided, Workload::Handles& handles);
+  DecidedOperation next_decision(unsigned worker);
+  Task<Outcome> call_decided(DecidedOperation& decided);
+  Task<void> one_operation(DecidedOperation& decided, Handles& handles);
   static Task<void> repeat(NodeLife* self, unsigned worker);
-  Task<void> repeat_one(const DecidedOperation& decided, Workload::Handles& handles);
-  void close_one(Workload::Handles& handles, std::size_t index);
+  Task<void> repeat_one(const DecidedOperation& decided, Handles& handles);
+  void close_one(unsigned worker, Handles& handles, std::size_t index);
+  Caller caller(unsigned worker) const {
+    return {.node = node_, .worker = worker, .life = number_};
+  }
   bool wanted() const { return !leaving_ && !failed_; }
 
   Cluster& cluster_;

@@ -5,6 +5,7 @@
 
 #include "engine/env/drift.hpp"
 #include "sim/random.hpp"
+#include "sim/scenario.hpp"
 
 namespace scoutfs::sim {
 
@@ -287,6 +288,20 @@ void draw_standstills(Plan& plan, bool faults) {
   }
 }
 
+void draw_size(Plan& plan, const RunConfig& config, SimRandom& random) {
+  plan.nodes = config.nodes;
+  plan.operations = config.operations;
+  const Scenario* const scenario = config.scenario.get();
+  if (plan.nodes == 0) {
+    plan.nodes = scenario != nullptr ? draw_nodes(*scenario, plan.seed)
+                                     : static_cast<unsigned>(random.between(1, 5));
+  }
+  if (plan.operations == 0) {
+    plan.operations = scenario != nullptr ? draw_operations(*scenario, plan.seed)
+                                          : random.log_between(50, 1'000);
+  }
+}
+
 void sort_faults(Plan& plan) {
   std::ranges::sort(plan.faults, [](const PlannedFault& a, const PlannedFault& b) {
     return std::tie(a.at_operation, a.then_steps, a.lasts_ns) <
@@ -304,21 +319,33 @@ Plan make_plan(const RunConfig& config) {
   Plan plan;
   plan.seed = config.seed;
   plan.canary = config.canary;
-  plan.nodes = config.nodes != 0 ? config.nodes : static_cast<unsigned>(random.between(1, 5));
-  plan.operations = config.operations != 0 ? config.operations : random.log_between(50, 1'000);
+  const Scenario* const scenario = config.scenario.get();
+  draw_size(plan, config, random);
   draw_weights(plan, random);
   draw_mount(plan, random);
   draw_world(plan, random);
   draw_slots(plan);
-  draw_full_volume(plan);
-  if (config.faults) {
+  draw_full_volume(plan, scenario != nullptr ? scenario->full_volume_percent : std::nullopt);
+  const bool names_faults = scenario != nullptr && scenario->faults.has_value();
+  const bool usual_faults = config.faults && !names_faults;
+  if (usual_faults) {
     draw_faults(plan, random);
     draw_disk_faults(plan, random);
   }
-  draw_fencing(plan, config.faults);
-  draw_standstills(plan, config.faults);
+  draw_fencing(plan, usual_faults);
+  draw_standstills(plan, usual_faults);
+  if (scenario != nullptr) draw_scenario(*scenario, plan);
+  if (config.faults && names_faults) {
+    draw_scenario_faults(*scenario, plan);
+    // Deaths that nobody would ever know of are no use.
+    const bool deaths =
+        std::ranges::any_of(plan.faults, [](const auto& f) { return kills(f.kind); });
+    if (deaths && plan.fence_level == FenceLevel::none) plan.fence_level = FenceLevel::host;
+  }
   sort_faults(plan);
-  if (config.faults) draw_disk_errors(plan);
+  if (config.faults) {
+    draw_disk_errors(plan, scenario != nullptr ? scenario->disk_errors_percent : std::nullopt);
+  }
   // A disk that fails ends mounts, and nobody would ever know of it.
   if (plan.disk_fails && plan.fence_level == FenceLevel::none) {
     plan.fence_level = FenceLevel::host;

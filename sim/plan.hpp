@@ -18,6 +18,7 @@
 #include "sim/edits.hpp"
 #include "sim/network.hpp"
 #include "sim/operation.hpp"
+#include "sim/workload_kind.hpp"
 
 namespace scoutfs::sim {
 
@@ -46,6 +47,7 @@ enum class FaultKind : std::uint8_t {
   pause_at,  // the next node that reaches a milestone stands still there, likewise
 };
 inline constexpr std::size_t kFaultKinds = 18;  // those drawn first
+inline constexpr std::size_t kAllFaultKinds = 21;
 std::string_view to_string(FaultKind kind);
 
 struct PlannedFault {
@@ -90,6 +92,13 @@ enum class SlotMode : std::uint8_t {
   configured,  // mkfs names address and slot of each (-Q)
 };
 
+struct PlannedWorkload {
+  WorkloadKind kind{};
+  std::uint64_t weight = 1;
+};
+
+struct Scenario;
+
 // What the caller of a run decides; 0 lets the seed decide.
 struct RunConfig {
   std::uint64_t seed = 1;
@@ -98,6 +107,9 @@ struct RunConfig {
   bool faults = true;
   // One answer is falsified before it is judged: proves that a failure is found and reported.
   bool canary = false;
+  // What the run is about (scenario.hpp); nullptr: random operations, and whatever the seed
+  // draws.
+  std::shared_ptr<const Scenario> scenario;
   // Which decisions are left of those that the run would make. They fit.
   std::shared_ptr<const Edits> edits;
 };
@@ -116,14 +128,15 @@ struct Plan {
   DiskOptions disk;
   NetworkOptions network;
   std::vector<ClockShape> clocks;
-  std::array<std::uint32_t, kOpKinds> weights{};
-  std::vector<PlannedFault> faults;      // by at_operation
-  bool disk_fails = false;               // now and then, and as the troubles say
-  std::vector<PlannedTrouble> troubles;  // by at_operation
-  std::uint64_t names = 6;               // of each directory
-  std::uint64_t file_bytes = 20'000;     // offsets go up to it
-  std::uint64_t write_bytes = 9'000;     // of one write, at most
-  std::uint64_t value_bytes = 200;       // of an attribute, at most
+  std::vector<PlannedWorkload> workloads{{.kind = WorkloadKind::random_posix}};
+  std::array<std::uint32_t, kOpKinds> weights{};  // of random operations
+  std::vector<PlannedFault> faults;               // by at_operation
+  bool disk_fails = false;                        // now and then, and as the troubles say
+  std::vector<PlannedTrouble> troubles;           // by at_operation
+  std::uint64_t names = 6;                        // of each directory
+  std::uint64_t file_bytes = 20'000;              // offsets go up to it
+  std::uint64_t write_bytes = 9'000;              // of one write, at most
+  std::uint64_t value_bytes = 200;                // of an attribute, at most
   TimeNs think_ns = 5 * kMillisecond;
   bool ends_with_power_cut = false;
   SlotMode slot_mode = SlotMode::named;
@@ -141,9 +154,11 @@ struct Plan {
 Plan make_plan(const RunConfig& config);
 // How slots are had (plan_slots.cpp).
 void draw_slots(Plan& plan);
-// Little space and much that is written: in some seeds (plan_full_volume.cpp).
-void draw_full_volume(Plan& plan);
+// Little space and much that is written: in some seeds (plan_full_volume.cpp). `percent`: of
+// all seeds; nullopt: as usual.
+void draw_full_volume(Plan& plan, std::optional<std::uint64_t> percent);
 // Errors of the disk: in some seeds, from a stream of its own (plan_disk_errors.cpp).
-void draw_disk_errors(Plan& plan);
+// `percent`: likewise.
+void draw_disk_errors(Plan& plan, std::optional<std::uint64_t> percent);
 
 }  // namespace scoutfs::sim

@@ -55,9 +55,9 @@ PlannedTrouble draw_trouble(const Plan& plan, SimRandom& random) {
 
 }  // namespace
 
-void draw_disk_errors(Plan& plan) {
+void draw_disk_errors(Plan& plan, std::optional<std::uint64_t> percent) {
   SimRandom random(plan.seed, Stream::device_plan);
-  if (!random.chance(1, 3)) return;
+  if (!(percent.has_value() ? random.chance(*percent, 100) : random.chance(1, 3))) return;
   plan.disk_fails = true;
   constexpr std::array<std::uint64_t, 3> kRates = {0, 100, 5'000};
   plan.disk.errors.reads = random.pick(kRates);

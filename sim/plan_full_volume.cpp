@@ -6,9 +6,9 @@
 
 namespace scoutfs::sim {
 
-void draw_full_volume(Plan& plan) {
+void draw_full_volume(Plan& plan, std::optional<std::uint64_t> percent) {
   SimRandom random(plan.seed, Stream::space_plan);
-  if (!random.chance(1, 6)) return;
+  if (!(percent.has_value() ? random.chance(*percent, 100) : random.chance(1, 6))) return;
   constexpr std::array<std::uint64_t, 3> kGrants = {32, 64, 128};
   constexpr std::uint64_t kJournal = 256;
   plan.full_volume = true;

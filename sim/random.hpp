@@ -31,6 +31,8 @@ enum class Stream : std::uint64_t {
   slot_plan,
   fencing,
   standstills,
+  workload_mix,
+  scenario,
 };
 
 class SimRandom final : public Random {

@@ -10,6 +10,7 @@
 #include "sim/fault_symptoms.hpp"
 #include "sim/node_life.hpp"
 #include "sim/offline.hpp"
+#include "sim/scenario.hpp"
 #include "sim/tree_compare.hpp"
 
 namespace scoutfs::sim {
@@ -23,10 +24,10 @@ constexpr TimeNs kProbe = 10 * kSecond;            // after the last fault all n
 constexpr TimeNs kLongerThanLease = 2 * kSecond;   // of any heartbeat that a plan draws
 constexpr std::uint64_t kStepsMax = 20'000'000;
 
-constexpr const char* kOracles[] = {"answer", "check", "crash",   "eio",    "fence",
-                                    "format", "image", "index",   "leader", "lease",
-                                    "mount",  "probe", "space",   "spin",   "start",
-                                    "stuck",  "tree",  "unmount", "witness"};
+constexpr const char* kOracles[] = {"answer", "check", "crash",   "eio",     "fence",
+                                    "format", "image", "index",   "leader",  "lease",
+                                    "mount",  "probe", "space",   "spin",    "start",
+                                    "stuck",  "tree",  "unmount", "witness", "workload"};
 
 class Run {
  public:
@@ -35,7 +36,7 @@ class Run {
         until_ns_(until_ns),
         recorder_(recorder),
         cluster_(plan_, world_) {
-    cluster_.workload().set_recorder(recorder);
+    cluster_.workloads().set_recorder(recorder);
   }
 
   World& world() { return world_; }
@@ -134,7 +135,7 @@ class Run {
       if (!step(kComesBack)) return false;
       inject_due_faults();
       begin_due_troubles();
-      const bool all_called = cluster_.workload().taken() >= plan_.operations;
+      const bool all_called = cluster_.workloads().taken() >= plan_.operations;
       const bool all_injected = next_fault_ == plan_.faults.size() && storms_ == 0;
       if (all_called && all_injected && cluster_.all_serving() && !cluster_.busy()) return true;
     }
@@ -143,7 +144,7 @@ class Run {
   template <class Planned>
   bool due(const Planned& planned) {
     if (!planned.at.has_value()) {
-      return cluster_.workload().taken() >= planned.at_operation;
+      return cluster_.workloads().taken() >= planned.at_operation;
     }
     return instant_.ns > planned.at->ns ||
            (instant_.ns == planned.at->ns && instant_.steps >= planned.at->steps);
@@ -493,7 +494,12 @@ std::string replay_command(const RunConfig& config) {
   std::string command = fmt::format("scoutfs sim replay {}", config.seed);
   // They say the rest as well.
   if (config.edits != nullptr) return fmt::format("{} --edits {}", command, config.edits->file);
-  const RunConfig usual;
+  RunConfig usual;
+  if (config.scenario != nullptr) {
+    command += fmt::format(" --scenario {}", config.scenario->name);
+    usual.nodes = 0;
+    usual.operations = 0;
+  }
   if (config.nodes != usual.nodes) command += fmt::format(" --nodes {}", config.nodes);
   if (config.operations != usual.operations)
     command += fmt::format(" --ops {}", config.operations);

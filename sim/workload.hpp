@@ -1,93 +1,198 @@
-// Workload: random operations of all nodes over one small namespace.
+// Workload: one kind of work that the nodes do, as a class: what it lays out first, which
+// operation a worker calls next, and what must hold of the answers and of the tree at rest.
 //
-// It works as the kernel does: on inodes it has heard of, some of which are gone by now, and on
-// open files. What one node learns another may use.
+// Every operation is judged against the model anyway (judge.hpp). What a workload checks beside
+// that follows from how it works alone: it asks neither the model nor the engine for the order
+// in which operations took effect.
+//
+// What it knows it learns from called() and answered() only, so that it also knows it in a run
+// whose operations are decided (edits.hpp) and of which any may be missing.
 #pragma once
 
 #include <cstdint>
+#include <functional>
 #include <map>
 #include <optional>
 #include <string>
-#include <utility>
+#include <string_view>
 #include <vector>
 
 #include "sim/judge.hpp"
 #include "sim/operation.hpp"
-#include "sim/plan.hpp"
+#include "sim/oracle_board.hpp"
 #include "sim/random.hpp"
+#include "sim/workload_kind.hpp"
 
 namespace scoutfs::sim {
+
+struct Plan;
 
 // What is written: each stamp's data tells itself from that of every other.
 std::string stamped_data(std::uint64_t size, std::uint64_t stamp);
 // The stamp of such data, as far as it has one.
 std::uint64_t stamp_of(std::string_view data);
 
-class Workload {
- public:
-  Workload(const Plan& plan, SimRandom random) : plan_(plan), random_(random) {}
+// An open file of one worker.
+struct Handle {
+  Ino ino;
+  std::uint64_t opened_by = 0;  // which of the node's operations
+  unsigned workload = 0;        // whose operation that was
+};
+using Handles = std::vector<Handle>;
 
-  // Open files of one worker.
-  struct Handle {
-    Ino ino;
-    std::uint64_t opened_by = 0;  // which of the node's operations
-  };
-  using Handles = std::vector<Handle>;
+struct Caller {
+  unsigned node = 0;
+  unsigned worker = 0;
+  Life life = 0;
+  auto operator<=>(const Caller&) const = default;
+};
 
-  Operation draw(const Handles& handles);
-  // What the answer of an operation tells of the tree. The inode that it told of; none: none.
-  Ino learn(const Operation& op, const Outcome& outcome);
-  SimRandom& random() { return random_; }
+// An operation of a workload on its way. Calls and answers of all workloads are counted
+// together: the counts say what came before what.
+struct WorkloadCall {
+  Caller caller;
+  Operation op;
+  std::uint64_t called_at = 0;
+  std::uint64_t answered_at = 0;  // 0: not yet
+};
 
-  // One more operation may be called; counts it.
-  bool take();
-  std::uint64_t taken() const { return taken_; }
-  // Which of the node's operations the next one is; counts it.
-  std::uint64_t next_ordinal(unsigned node) { return ordinals_[node]++; }
+// What a crash cannot take back any more.
+struct Fates {
+  // Nothing that the life has done may be missing: it serves, or it has left cleanly.
+  std::function<bool(Life)> whole = [](Life) { return true; };
+  std::map<Life, std::uint64_t> synced;  // what was answered before is durable
 
-  // Nobody is told by default. It must outlive the workload.
-  void set_recorder(DecisionRecorder* recorder) { recorder_ = recorder; }
-  void record(const DecidedOperation& decided) {
-    if (recorder_ != nullptr) recorder_->operation(decided);
+  bool keeps(Life life, std::uint64_t answered_at) const {
+    const auto durable = synced.find(life);
+    return whole(life) || (durable != synced.end() && answered_at < durable->second);
   }
+  bool keeps(const WorkloadCall& call) const {
+    return call.answered_at != 0 && keeps(call.caller.life, call.answered_at);
+  }
+};
 
-  // Where operations are decided (edits.hpp): the worker's next one; nullptr: it has no more.
-  const DecidedOperation* next(unsigned node, unsigned worker) const;
-  // Takes it. Requires: it is the worker's next.
-  void take(unsigned node, unsigned worker);
-  // The operation on what this run found in the place of what the recorded one did; nullopt:
-  // it has not.
-  std::optional<Operation> bound(Operation op) const;
-  void bind(Ino recorded, Ino found) { bound_.emplace(recorded, found); }
+// The tree as one node reads it when nobody changes anything.
+struct RestTree {
+  struct Node {
+    format::Inode inode;
+    std::string content;                 // of a regular file
+    std::map<std::string, Ino> entries;  // of a directory; without . and ..
+  };
+  unsigned reader = 0;
+  std::map<Ino, Node> nodes;
+
+  // nullptr: it is not in the tree.
+  const Node* find(Ino ino) const {
+    const auto found = nodes.find(ino);
+    return found == nodes.end() ? nullptr : &found->second;
+  }
+};
+
+// The directories and files that are there before a workload's operations begin.
+class Layout {
+ public:
+  static constexpr std::size_t kRoot = ~std::size_t{0};  // as a parent
+
+  // `parent`: the number of one that was added before. Returns the number of this one.
+  std::size_t add(std::size_t parent, std::string name, std::uint32_t mode);
+  std::size_t add_directory(std::size_t parent, std::string name);
+  std::size_t add_file(std::size_t parent, std::string name);
+
+  // nullopt: all are there.
+  std::optional<Operation> next() const;
+  void answered(const WorkloadCall& call, const Outcome& outcome);
+  // Nothing is known to be there.
+  void start_over();
+
+  Ino ino(std::size_t number) const { return places_[number].ino; }  // none: not there yet
+  const std::string& name(std::size_t number) const { return places_[number].name; }
+  std::size_t size() const { return places_.size(); }
+  // All are there, and no crash can take one back.
+  bool kept(const Fates& fates) const;
 
  private:
-  static constexpr std::size_t kFilesMax = 16;
-  static constexpr std::size_t kDirectoriesMax = 6;
+  struct Place {
+    std::size_t parent = kRoot;
+    std::string name;
+    std::uint32_t mode = 0;
+    Ino ino;
+    bool exists = false;  // it was not created here
+    Life life = 0;        // that made or found it
+    std::uint64_t answered_at = 0;
+  };
+  Ino parent_of(const Place& place) const;
 
-  OpKind draw_kind();
-  std::string draw_name();
-  Ino draw_directory();
-  Ino draw_file(const Handles& handles);
-  std::string draw_data(std::uint64_t size_max);
-  std::size_t position_of(unsigned node, unsigned worker) const;
-  void draw_create(Operation& op);
-  void draw_name_operation(Operation& op, const Handles& handles);
-  void draw_data_operation(Operation& op, const Handles& handles);
-  void draw_xattr_operation(Operation& op, const Handles& handles);
-  static void remember(std::vector<Ino>& list, std::size_t max, Ino ino);
+  std::vector<Place> places_;
+};
+
+struct WorkloadEnv {
+  const Plan& plan;
+  OracleBoard& board;
+  const Fates& fates;
+  SimRandom random;
+};
+
+class Workload {
+ public:
+  explicit Workload(const WorkloadEnv& env)
+      : plan_(env.plan), board_(env.board), fates_(env.fates), random_(env.random) {}
+  Workload(const Workload&) = delete;
+  Workload& operator=(const Workload&) = delete;
+  virtual ~Workload() = default;
+
+  virtual WorkloadKind kind() const = 0;
+
+  // The next operation that lays out what it works on; nullopt: all is there. One worker does
+  // them one after the other, before any other operation is called.
+  std::optional<Operation> set_up() const { return layout_.next(); }
+  void start_over() { layout_.start_over(); }
+
+  // What a worker calls next. `handles`: what it has open by operations of this workload.
+  virtual Operation draw(const Caller& caller, const Handles& handles) = 0;
+  virtual void called(const WorkloadCall& call) { static_cast<void>(call); }
+  void answered(const WorkloadCall& call, const Outcome& outcome) {
+    layout_.answered(call, outcome);
+    learn(call, outcome);
+  }
+  // The worker has closed a file that it had opened by an operation of this workload.
+  virtual void closed(const Caller& caller, Ino ino) {
+    static_cast<void>(caller);
+    static_cast<void>(ino);
+  }
+  // Nothing is called any more, and nothing fails.
+  void check(const RestTree& tree) {
+    // Random operations lay nothing out, and all that they do the model judges.
+    if (layout_.size() == 0 || !layout_.kept(fates_)) return;
+    board_.ran("workload");
+    look(tree);
+  }
+
+ protected:
+  virtual void learn(const WorkloadCall& call, const Outcome& outcome) = 0;
+  // Requires: all of the layout is there to stay.
+  virtual void look(const RestTree& tree) { static_cast<void>(tree); }
+  void fail(const std::string& what) {
+    board_.fail("workload", std::string(to_string(kind())) + ": " + what);
+  }
 
   const Plan& plan_;
+  OracleBoard& board_;
+  const Fates& fates_;
   SimRandom random_;
-  std::uint64_t taken_ = 0;
-  std::vector<Ino> files_;   // regular
-  std::vector<Ino> others_;  // symlinks and fifos
-  std::vector<Ino> directories_{kRootIno};
-  std::map<unsigned, std::uint64_t> ordinals_;  // by node: called so far
-  DecisionRecorder* recorder_ = nullptr;
-  // How far each node's workers are in what is decided, and the inodes of that by what they are
-  // in this run.
-  std::map<std::pair<unsigned, unsigned>, std::size_t> positions_;
-  std::map<Ino, Ino> bound_;
+  Layout layout_;
 };
+
+std::string describe(const Caller& caller);  // "node1 (life 4, worker 0)"
+
+// The inode that an answer told of; none: it told of none.
+Ino found_by(const Operation& op, const Outcome& outcome);
+
+// Of operations that a workload draws.
+Operation on_inode(OpKind kind, Ino ino);
+Operation on_name(OpKind kind, Ino dir, std::string name);
+Operation new_file(OpKind kind, Ino dir, std::string name);
+Operation sync_operation();
+// All entries of a directory.
+Operation whole_listing(Ino dir);
 
 }  // namespace scoutfs::sim

@@ -3,13 +3,15 @@
 #include <fmt/core.h>
 
 #include <map>
+#include <memory>
 #include <nlohmann/json.hpp>
 #include <numeric>
 #include <utility>
 
 #include "sim/build_id.hpp"
 #include "sim/plan.hpp"
-#include "sim/shrink/fields.hpp"
+#include "sim/scenarios/fields.hpp"
+#include "sim/scenarios/scenarios.hpp"
 #include "sim/shrink/operation_codec.hpp"
 
 namespace scoutfs::sim {
@@ -35,6 +37,22 @@ DecidedFault read_fault(Fields& fields) {
   return decided;
 }
 
+std::shared_ptr<const Scenario> read_scenario(Fields& config, std::string& error) {
+  constexpr std::size_t kScenarioMax = 1u << 20;  // bytes
+  Fields fields(config.member("scenario"), "scenario", error);
+  std::string name = fields.text("name", kScenarioMax);
+  const std::string text = fields.text("text", kScenarioMax);
+  const bool built_in = fields.flag("built_in");
+  fields.finish();
+  std::expected<Scenario, std::string> scenario = decode_scenario(std::move(name), text);
+  if (!scenario.has_value()) {
+    fields.complain(scenario.error());
+    return nullptr;
+  }
+  scenario->built_in = built_in;
+  return std::make_shared<const Scenario>(*std::move(scenario));
+}
+
 RunConfig read_run(Fields& file, std::string& error) {
   RunConfig run;
   run.seed = file.number("seed", kAny);
@@ -43,6 +61,7 @@ RunConfig read_run(Fields& file, std::string& error) {
   run.operations = config.number("operations", kAny);
   run.faults = config.flag("faults");
   run.canary = config.flag("canary");
+  if (config.has("scenario")) run.scenario = read_scenario(config, error);
   config.finish();
   return run;
 }
@@ -124,6 +143,11 @@ std::string encode(const EditsFile& file) {
                    {"faults", json::array()},
                    {"troubles", json::array()},
                    {"disk_errors", file.edits.disk_errors}};
+  if (file.run.scenario != nullptr) {
+    document["config"]["scenario"] = {{"name", file.run.scenario->name},
+                                      {"text", file.run.scenario->text},
+                                      {"built_in", file.run.scenario->built_in}};
+  }
   for (const DecidedOperation& decided : file.edits.operations) {
     document["operations"].push_back(to_json(decided));
   }

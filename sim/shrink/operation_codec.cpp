@@ -110,6 +110,7 @@ nlohmann::json to_json(const DecidedOperation& decided) {
   if (decided.think_ns != 0) json["think_ns"] = decided.think_ns;
   if (decided.found) json["found"] = decided.found.value;
   if (decided.closes.has_value()) json["closes"] = *decided.closes;
+  if (decided.workload != 0) json["workload"] = decided.workload;
   put_operation(json, decided.op);
   return json;
 }
@@ -123,6 +124,7 @@ DecidedOperation read_operation(Fields& fields) {
   decided.think_ns = fields.number("think_ns", kTimeMax, 0);
   decided.found = Ino{fields.number("found", kAny, 0)};
   if (fields.has("closes")) decided.closes = fields.number("closes", kAny);
+  decided.workload = static_cast<unsigned>(fields.number("workload", k32BitMax, 0));
   decided.op = read_what(fields);
   fields.finish();
   return decided;

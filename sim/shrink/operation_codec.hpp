@@ -4,7 +4,7 @@
 #include <nlohmann/json.hpp>
 
 #include "sim/edits.hpp"
-#include "sim/shrink/fields.hpp"
+#include "sim/scenarios/fields.hpp"
 
 namespace scoutfs::sim {
 

@@ -4,13 +4,36 @@
 #include <zstd.h>
 
 #include "engine/base/assert.hpp"
+#include "engine/base/hash.hpp"
+#include "sim/scenario.hpp"
 #include "sim/store/schema.hpp"
 
 namespace scoutfs::sim {
 
+namespace {
+std::string json_text(std::string_view plain) {
+  std::string text = "\"";
+  for (const char c : plain) {
+    const auto byte = static_cast<unsigned char>(c);
+    const bool as_it_is = byte >= 0x20 && c != '"' && c != '\\';
+    text += as_it_is ? std::string(1, c) : fmt::format("\\u{:04x}", byte);
+  }
+  return text + "\"";
+}
+}  // namespace
+
 std::string config_text(const RunConfig& config) {
-  return fmt::format(R"({{"nodes":{},"operations":{},"faults":{},"canary":{}}})", config.nodes,
-                     config.operations, config.faults, config.canary);
+  std::string scenario;
+  if (config.scenario != nullptr) {
+    scenario = fmt::format(R"(,"scenario":{})", json_text(config.scenario->name));
+    // The build says what is in those that are built in.
+    if (!config.scenario->built_in) {
+      scenario +=
+          fmt::format(R"(,"scenario_hash":"{:016x}")", checksum64(config.scenario->text, 0));
+    }
+  }
+  return fmt::format(R"({{"nodes":{},"operations":{},"faults":{},"canary":{}{}}})",
+                     config.nodes, config.operations, config.faults, config.canary, scenario);
 }
 
 RunStore::RunStore(const std::string& path) : database_(path, Database::Mode::create) {

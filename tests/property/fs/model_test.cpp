@@ -1,7 +1,7 @@
 // Random operations of several nodes at once, judged by the simulator's model at the instants
 // that the filesystem names, over the strict store in memory.
 #include "sim/judge.hpp"
-#include "sim/workload.hpp"
+#include "sim/workloads/random_posix.hpp"
 #include "tests/support/fs_cluster.hpp"
 #include "tests/test.hpp"
 
@@ -9,7 +9,6 @@ namespace scoutfs::fs {
 namespace {
 
 using sim::Judge;
-using sim::Workload;
 using testing::FsCluster;
 
 struct Shape {
@@ -30,7 +29,8 @@ class Run {
       : cluster_({shape.nodes, shape.blocks, shape.seed, {}}),
         judge_(events_, trace_, board_, 0755),
         plan_(plan_of(shape)),
-        workload_(plan_, sim::SimRandom(shape.seed, sim::Stream::workload)),
+        draws_(shape.seed, sim::Stream::workload),
+        workload_({.plan = plan_, .board = board_, .fates = fates_, .random = draws_}, draws_),
         scope_(cluster_.world.scheduler) {
     cluster_.volume.suspend_one_in = shape.suspend_one_in;
     cluster_.volume.commit_one_in = shape.commit_one_in;
@@ -90,10 +90,13 @@ class Run {
   static Task<void> work(Run* self, std::size_t node) {
     const sim::Life life = node + 1;
     FileSystem& fs = self->cluster_.fs(node);
-    Workload::Handles handles, others;
-    sim::SimRandom& random = self->workload_.random();
-    while (self->workload_.take() && !self->board_.failed()) {
-      const sim::Operation op = self->workload_.draw(handles);
+    sim::Handles handles, others;
+    sim::SimRandom& random = self->draws_;
+    while (self->called_ < self->plan_.operations && !self->board_.failed()) {
+      ++self->called_;
+      sim::WorkloadCall drawn;
+      drawn.op = self->workload_.draw(drawn.caller, handles);
+      const sim::Operation& op = drawn.op;
       Judge::Call call(self->judge_, life, static_cast<unsigned>(node), op);
       Context context;
       context.uid = op.uid;
@@ -101,7 +104,7 @@ class Run {
       context.witness = &call;
       const sim::Outcome outcome = co_await sim::run_operation(fs, context, op);
       call.finish(outcome);
-      self->workload_.learn(op, outcome);
+      self->workload_.answered(drawn, outcome);
       const bool opens = op.kind == sim::OpKind::open || op.kind == sim::OpKind::create_open;
       if (opens && outcome.attributes.has_value()) {
         // Only files are drawn from the handles: data operations want nothing else.
@@ -118,7 +121,7 @@ class Run {
     while (!others.empty()) self->close(fs, life, others);
   }
 
-  void close(FileSystem& fs, sim::Life life, Workload::Handles& handles) {
+  void close(FileSystem& fs, sim::Life life, sim::Handles& handles) {
     const Ino ino = handles.back().ino;
     handles.pop_back();
     judge_.closed(life, ino);
@@ -131,7 +134,10 @@ class Run {
   sim::OracleBoard board_;
   Judge judge_;
   sim::Plan plan_;
-  Workload workload_;
+  sim::Fates fates_;
+  sim::SimRandom draws_;
+  sim::RandomPosix workload_;
+  std::uint64_t called_ = 0;
   TaskScope scope_;
 };
 
