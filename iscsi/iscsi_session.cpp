@@ -8,6 +8,7 @@
 #include <poll.h>
 #include <sys/socket.h>
 
+#include <algorithm>
 #include <utility>
 
 #include "node/loop/helper_thread.hpp"
@@ -20,8 +21,7 @@ constexpr std::uint64_t kInFlightMax = 64;  // commands
 constexpr int kLoginTimeout = 10;           // seconds
 constexpr int kTriesMax = 100;              // of a command the target did not begin
 constexpr TimeNs kBusyPause = 20 * kMillisecond;
-constexpr TimeNs kSilence = 500 * kMillisecond;  // then the unit is asked whether it was reset
-constexpr unsigned kUserTimeout = 20'000;        // milliseconds without an answer of TCP
+constexpr unsigned kUserTimeout = 20'000;  // milliseconds without an answer of TCP
 
 // Additional sense codes of unit attentions, as SPC-4 numbers them.
 constexpr int kStatusTaskAborted = 0x40;   // SAM-5
@@ -56,13 +56,28 @@ void IscsiSession::Closed::operator()(iscsi_context* context) const {
   iscsi_destroy_context(context);
 }
 
-IscsiSession::IscsiSession(node::EventLoop& loop, Context context, unsigned lun)
+struct IscsiSession::Hold {
+  explicit Hold(IscsiSession& owner) : session(owner) { ++session.holds_; }
+  ~Hold() {
+    SCOUTFS_ASSERT(session.holds_ > 0);
+    if (--session.holds_ == 0) session.released_.wake_all();
+  }
+  Hold(const Hold&) = delete;
+  Hold& operator=(const Hold&) = delete;
+
+  IscsiSession& session;
+};
+
+IscsiSession::IscsiSession(node::EventLoop& loop, Context context, unsigned lun,
+                           SessionLimits limits)
     : loop_(loop),
       context_(std::move(context)),
       lun_(lun),
+      limits_(limits),
       socket_(dup(iscsi_get_fd(context_.get()))),
       slots_(loop.scheduler(), kInFlightMax),
-      reset_over_(loop.scheduler()) {
+      released_(loop.scheduler()),
+      moved_(loop.scheduler()) {
   SCOUTFS_ASSERT(static_cast<bool>(socket_));
   // Tuning; a kernel that refuses still carries the commands.
   [[maybe_unused]] const int status = setsockopt(socket_.get(), IPPROTO_TCP, TCP_USER_TIMEOUT,
@@ -110,7 +125,8 @@ IscsiSession::Attempt IscsiSession::attempt(const std::string& uri,
 Task<Result<std::unique_ptr<IscsiSession>>> IscsiSession::login(node::EventLoop& loop,
                                                                 std::string uri,
                                                                 Initiator initiator,
-                                                                std::string& why) {
+                                                                std::string& why,
+                                                                SessionLimits limits) {
   // On its own thread: name look-ups and handshakes block.
   const OneShot<std::shared_ptr<Attempt>> answer(loop.scheduler());
   std::jthread connecting([&loop, answer, uri, initiator] {
@@ -125,7 +141,7 @@ Task<Result<std::unique_ptr<IscsiSession>>> IscsiSession::login(node::EventLoop&
     co_return fail(made->code);
   }
   co_return std::unique_ptr<IscsiSession>(
-      new IscsiSession(loop, std::move(made->context), made->lun));
+      new IscsiSession(loop, std::move(made->context), made->lun, limits));
 }
 
 void IscsiSession::on_ready(std::uint32_t events) {
@@ -139,6 +155,7 @@ void IscsiSession::on_ready(std::uint32_t events) {
   servicing_ = false;
   if (status != 0 || iscsi_get_fd(context_.get()) < 0) return drop();
   update_events();
+  moved_.wake_all();
 }
 
 void IscsiSession::update_events() {
@@ -160,6 +177,7 @@ void IscsiSession::drop() {
   servicing_ = false;
   for (const auto& [number, command] : in_flight_) command->complete(SCSI_STATUS_CANCELLED);
   in_flight_.clear();
+  moved_.wake_all();
 }
 
 void IscsiSession::on_done(iscsi_context*, int status, void*, void* command) {
@@ -180,7 +198,7 @@ Task<std::shared_ptr<IscsiSession::Command>> IscsiSession::run_once(const Issue&
   };
   co_await slots_.acquire(1);
   const Slot slot{slots_};
-  while (resetting_) co_await reset_over_.wait();
+  while (holds_ > 0) co_await released_.wait();
   co_return co_await carry_out(issue, Patience::asks);
 }
 
@@ -205,14 +223,19 @@ Task<std::shared_ptr<IscsiSession::Command>> IscsiSession::carry_out(const Issue
     ~Guard() {
       if (!command->done.is_set()) session.drop();
       session.in_flight_.erase(command->number);
+      session.moved_.wake_all();
     }
   };
   const Guard guard{*this, command};
   while (!command->done.is_set()) {
-    const TimeNs until_ns =
-        patience == Patience::asks ? loop_.clock().now_ns() + kSilence : kForever;
-    const std::optional<bool> done = co_await command->done.wait(nullptr, until_ns);
+    const TimeNs wait_ns = patience == Patience::asks ? limits_.silence_ns : limits_.mute_ns;
+    const std::optional<bool> done =
+        co_await command->done.wait(nullptr, loop_.clock().now_ns() + wait_ns);
     if (done.has_value()) break;
+    if (patience == Patience::waits) {
+      drop();
+      break;
+    }
     // One asks for all.
     const bool oldest = !in_flight_.empty() && in_flight_.begin()->second == command;
     if (oldest) co_await probe();
@@ -229,7 +252,7 @@ Task<void> IscsiSession::probe() {
   const std::shared_ptr<Command> command = co_await carry_out(issue, Patience::waits);
   Reply reply;
   const Next next = judge(*command, reply);
-  if (next == Next::again_after_abort) forget_before(command->number);
+  if (next == Next::again_after_abort) co_await forget_before(command->number);
   if (next == Next::drop) drop();
 }
 
@@ -270,11 +293,30 @@ IscsiSession::Next IscsiSession::judge(const Command& command, Reply& reply) {
   return Next::finish;
 }
 
-void IscsiSession::forget_before(std::uint64_t number) {
+bool IscsiSession::is_in_flight_before(std::uint64_t number) const {
+  return std::ranges::any_of(in_flight_, [number](const auto& entry) {
+    return entry.first < number && !entry.second->done.is_set();
+  });
+}
+
+bool IscsiSession::is_sending() const {
+  SCOUTFS_ASSERT(context_ != nullptr);
+  // What is being sent has left the queue.
+  return iscsi_out_queue_length(context_.get()) > 0 ||
+         (iscsi_which_events(context_.get()) & POLLOUT) != 0;
+}
+
+Task<void> IscsiSession::forget_before(std::uint64_t number) {
+  const Hold hold(*this);
+  const TimeNs until_ns = loop_.clock().now_ns() + limits_.mute_ns;
+  while (is_in_flight_before(number) && context_ != nullptr && is_sending()) {
+    const Wake wake = co_await moved_.wait(nullptr, until_ns);
+    if (wake == Wake::timed_out) drop();
+  }
   for (const auto& [other_number, other] : std::map(in_flight_)) {
     if (other_number >= number || other->done.is_set() || context_ == nullptr) continue;
-    // The library may cancel management functions by no name; their session ends with them.
-    if (other->task == nullptr) return drop();
+    // A reset is alone in flight.
+    SCOUTFS_ASSERT(other->task != nullptr);
     iscsi_scsi_cancel_task(context_.get(), other->task);
     other->complete(SCSI_STATUS_CANCELLED);
   }
@@ -291,7 +333,7 @@ Task<IscsiSession::Reply> IscsiSession::run(Issue issue) {
       reply.outcome = Outcome::lost;
       co_return reply;
     }
-    if (next == Next::again_after_abort) forget_before(command->number);
+    if (next == Next::again_after_abort) co_await forget_before(command->number);
     if (next == Next::later) co_await Sleep(loop_.scheduler(), kBusyPause);
   }
   Reply refused;
@@ -301,16 +343,8 @@ Task<IscsiSession::Reply> IscsiSession::run(Issue issue) {
 }
 
 Task<Result<void>> IscsiSession::reset_unit() {
-  struct Resetting {
-    IscsiSession& session;
-    ~Resetting() {
-      session.resetting_ = false;
-      session.reset_over_.wake_all();
-    }
-  };
-  while (resetting_) co_await reset_over_.wait();
-  resetting_ = true;
-  const Resetting resetting{*this};
+  const Hold hold(*this);
+  while (!in_flight_.empty()) co_await moved_.wait();
   const Issue issue = [](iscsi_context* context, unsigned lun, void* command, scsi_task*&) {
     return iscsi_task_mgmt_lun_reset_async(context, lun, on_managed, command) == 0;
   };
@@ -318,7 +352,6 @@ Task<Result<void>> IscsiSession::reset_unit() {
   if (command->status != SCSI_STATUS_GOOD) {
     co_return fail(connected() ? Errc::io_error : Errc::disconnected);
   }
-  forget_before(command->number);
   co_return Result<void>{};
 }
 

@@ -5,7 +5,14 @@
 //
 // Where the unit is reset, the target aborts what is in flight and answers none of it; the next
 // command is told by a unit attention, and what was issued before it then ends as lost. So that
-// there is a next command, one that waits long is followed by a question of no effect.
+// there is a next command, one that waits long is followed by a question of no effect. A target
+// that leaves even that unanswered has lost the session.
+//
+// Commands are numbered, and a target waits for each number in turn. The library takes back
+// what it has not sent, but not its number, and stops in the middle of what it is sending: then
+// the target waits forever, or reads the next command as data. So nothing is taken back before
+// all that was queued is sent, and a reset, for which the library takes back everything, is
+// asked for only when nothing is in flight. Meanwhile nothing new is issued.
 //
 // A session that is lost stays lost: what is in flight fails with disconnected, nothing is sent
 // again, and the library's own reconnecting is off. A login with the same initiator name and
@@ -35,6 +42,11 @@ struct Initiator {
   std::uint32_t session = 0;  // 24 bits
 };
 
+struct SessionLimits {
+  TimeNs silence_ns = 500 * kMillisecond;  // of a command; then the unit is asked
+  TimeNs mute_ns = 10 * kSecond;           // of such a question; then the session is lost
+};
+
 class IscsiSession {
  public:
   // Logs in. `uri` is iscsi://[USER[%PASSWORD]@]HOST[:PORT]/TARGET/LUN. On failure `why` says
@@ -42,7 +54,8 @@ class IscsiSession {
   // Errors: invalid (the URI), disconnected (unreachable, refused).
   static Task<Result<std::unique_ptr<IscsiSession>>> login(node::EventLoop& loop,
                                                            std::string uri, Initiator initiator,
-                                                           std::string& why);
+                                                           std::string& why,
+                                                           SessionLimits limits = {});
   // Requires: no command is in flight, or the node was killed.
   ~IscsiSession();
 
@@ -66,8 +79,9 @@ class IscsiSession {
   // Runs a command to its end. What the target did not begin (busy, unit attention) is issued
   // again. The buffers that `issue` names live until then.
   Task<Reply> run(Issue issue);
-  // Ends every command of every initiator at this logical unit. Other sessions learn of it by a
-  // unit attention.
+  // Ends every command of every initiator at this logical unit, but lets those of this session
+  // end first. Other sessions learn of it by a unit attention. Errors: io_error (refused),
+  // disconnected.
   Task<Result<void>> reset_unit();
 
   bool connected() const { return context_ != nullptr; }
@@ -95,12 +109,16 @@ class IscsiSession {
     drop,
   };
 
-  IscsiSession(node::EventLoop& loop, Context context, unsigned lun);
+  IscsiSession(node::EventLoop& loop, Context context, unsigned lun, SessionLimits limits);
   static Attempt attempt(const std::string& uri, const Initiator& initiator);
   static void on_managed(iscsi_context* context, int status, void* data, void* command);
   static Next judge(const Command& command, Reply& reply);
-  // The target has aborted what was issued before this command and will not say so.
-  void forget_before(std::uint64_t number);
+  // The target has aborted what was issued before this command and will not say so. Returns
+  // when all of it has ended.
+  Task<void> forget_before(std::uint64_t number);
+  bool is_in_flight_before(std::uint64_t number) const;
+  // Whether the library has something to send.
+  bool is_sending() const;
   Task<std::shared_ptr<Command>> run_once(const Issue& issue);
   enum class Patience : std::uint8_t { asks, waits };
   Task<std::shared_ptr<Command>> carry_out(const Issue& issue, Patience patience);
@@ -112,6 +130,7 @@ class IscsiSession {
   node::EventLoop& loop_;
   Context context_;  // null: lost
   unsigned lun_;
+  SessionLimits limits_;
   // A duplicate of the library's descriptor: the library closes its own whenever it likes.
   node::UniqueFd socket_;
   node::Watch watch_;
@@ -119,8 +138,11 @@ class IscsiSession {
   std::map<std::uint64_t, std::shared_ptr<Command>> in_flight_;  // in the order of issue
   std::uint64_t next_number_ = 1;
   bool servicing_ = false;  // within the library: it must not be closed
-  bool resetting_ = false;  // nothing is issued: it would not be known whether it was aborted
-  WaitQueue reset_over_;
+  // Of who needs that nothing new is issued.
+  struct Hold;
+  int holds_ = 0;
+  WaitQueue released_;  // no more holds
+  WaitQueue moved_;     // something was sent or has ended
 };
 
 }  // namespace scoutfs::iscsi

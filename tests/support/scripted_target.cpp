@@ -7,6 +7,7 @@
 #include <unistd.h>
 
 #include <algorithm>
+#include <optional>
 
 #include "engine/base/assert.hpp"
 
@@ -18,13 +19,15 @@ constexpr std::size_t kHeaderSize = 48;  // bytes of a basic header segment
 
 // Opcodes of RFC 7143, section 11.2.1.2.
 constexpr int kNopOut = 0x00, kScsiCommand = 0x01, kTaskManagement = 0x02, kLogin = 0x03,
-              kLogout = 0x06;
+              kDataOut = 0x05, kLogout = 0x06;
 constexpr int kNopIn = 0x20, kScsiResponse = 0x21, kTaskManagementResponse = 0x22,
-              kLoginResponse = 0x23, kDataIn = 0x25, kLogoutResponse = 0x26;
+              kLoginResponse = 0x23, kDataIn = 0x25, kLogoutResponse = 0x26,
+              kReadyToTransfer = 0x31;
+constexpr char kImmediate = 0x40;  // outside the order of the numbers
 
 // Of SPC-4 and SBC-3.
 constexpr int kTestUnitReady = 0x00, kReadCapacity16 = 0x9e, kReserveIn = 0x5e,
-              kReserveOut = 0x5f, kRead16 = 0x88;
+              kReserveOut = 0x5f, kRead16 = 0x88, kWrite16 = 0x8a;
 constexpr int kGood = 0x00, kCheckCondition = 0x02, kConflict = 0x18;
 constexpr int kReadKeys = 0, kReadReservation = 1;
 constexpr int kRegister = 0, kReserve = 1, kPreempt = 4, kPreemptAndAbort = 5;
@@ -71,6 +74,7 @@ void write_all(int socket, std::string bytes) {
 struct ScriptedTarget::Command {
   std::string header;
   std::string data;
+  bool immediate() const { return (header[0] & kImmediate) != 0; }
   int opcode() const { return header[0] & 0x3f; }
   std::uint32_t number() const { return static_cast<std::uint32_t>(get(header, 24, 4)); }
   int byte(std::size_t of_cdb) const { return static_cast<unsigned char>(header[32 + of_cdb]); }
@@ -127,7 +131,22 @@ std::vector<int> ScriptedTarget::actions() const {
 
 void ScriptedTarget::swallow_next_read() {
   const std::lock_guard guard(mutex_);
-  swallows_ = true;
+  swallows_read_ = true;
+}
+
+void ScriptedTarget::swallow_next_write() {
+  const std::lock_guard guard(mutex_);
+  swallows_write_ = true;
+}
+
+std::uint64_t ScriptedTarget::asked_bytes() const {
+  const std::lock_guard guard(mutex_);
+  return asked_bytes_;
+}
+
+void ScriptedTarget::set_silent(bool silent) {
+  const std::lock_guard guard(mutex_);
+  silent_ = silent;
 }
 
 void ScriptedTarget::serve() {
@@ -139,13 +158,20 @@ void ScriptedTarget::serve() {
 }
 
 void ScriptedTarget::serve_connection(int socket) {
+  std::optional<std::uint32_t> expected;
   while (true) {
     Command command;
     command.header.assign(kHeaderSize, '\0');
     if (!read_all(socket, command.header)) return;
     command.data.assign((get(command.header, 5, 3) + 3) / 4 * 4, '\0');
     if (!read_all(socket, command.data)) return;
+    const bool counts = command.opcode() == kScsiCommand || command.opcode() == kNopOut;
+    if (counts && !command.immediate()) {
+      if (command.number() != expected.value_or(command.number())) return;
+      expected = command.number() + 1;
+    }
     const std::lock_guard guard(mutex_);
+    if (silent_) continue;
     switch (command.opcode()) {
       case kLogin: {
         // Agrees to whatever stage comes next.
@@ -168,6 +194,9 @@ void ScriptedTarget::serve_connection(int socket) {
         write_all(socket, out);
         break;
       }
+      case kDataOut:
+        asked_bytes_ += get(command.header, 5, 3);
+        break;
       case kLogout:
         write_all(socket, command.answer(kLogoutResponse, status_number_++));
         return;
@@ -180,24 +209,42 @@ void ScriptedTarget::serve_connection(int socket) {
   }
 }
 
+bool ScriptedTarget::swallow(const Command& command) {
+  const bool read = swallows_read_ && command.byte(0) == kRead16;
+  const bool write = swallows_write_ && command.byte(0) == kWrite16;
+  if (!read && !write) return false;
+  if (write) waiting_write_ = command.header;
+  swallows_read_ = swallows_write_ = false;
+  was_reset_ = true;
+  return true;
+}
+
+void ScriptedTarget::tell_of_reset(int socket, const Command& command) {
+  was_reset_ = false;
+  std::string out;
+  if (!waiting_write_.empty()) {
+    const std::uint64_t had = get(waiting_write_, 5, 3);
+    out = command.answer(kReadyToTransfer, status_number_);
+    out.replace(16, 4, waiting_write_, 16, 4);
+    put(out, 20, 4, 1);  // a transfer tag
+    put(out, 40, 4, had);
+    put(out, 44, 4, get(waiting_write_, 20, 4) - had);
+    waiting_write_.clear();
+  }
+  // Fixed format, of 18 bytes: unit attention, a reset occurred.
+  std::string sense(18, '\0');
+  sense[0] = 0x70;
+  sense[2] = 0x06;
+  sense[7] = 10;
+  sense[12] = 0x29;
+  std::string answer = command.answer(kScsiResponse, status_number_++, 2 + sense.size());
+  answer[3] = static_cast<char>(kCheckCondition);
+  write_all(socket, out + answer + number(2, sense.size()) + sense);
+}
+
 void ScriptedTarget::answer_command(int socket, const Command& command) {
-  if (swallows_ && command.byte(0) == kRead16) {
-    swallows_ = false;
-    was_reset_ = true;
-    return;
-  }
-  if (was_reset_) {
-    was_reset_ = false;
-    // Fixed format, of 18 bytes: unit attention, a reset occurred.
-    std::string sense(18, '\0');
-    sense[0] = 0x70;
-    sense[2] = 0x06;
-    sense[7] = 10;
-    sense[12] = 0x29;
-    std::string out = command.answer(kScsiResponse, status_number_++, 2 + sense.size());
-    out[3] = static_cast<char>(kCheckCondition);
-    return write_all(socket, out + number(2, sense.size()) + sense);
-  }
+  if (swallow(command)) return;
+  if (was_reset_) return tell_of_reset(socket, command);
   int status = kGood;
   std::string data;
   const int action = command.byte(1) & 0x1f;
