@@ -27,6 +27,7 @@ class Mutant:
     seeds: int     # that it may live through
     seconds: float  # CPU seconds, likewise
     automatic: bool
+    text: str = ""  # what of the source it changes, with its line
 
     @property
     def number(self) -> int:
@@ -38,7 +39,10 @@ def by_hand(bug) -> Mutant:
 
 
 def automatic(point, seeds: int, seconds: float) -> Mutant:
-    return Mutant(point.name, point.file.split("/")[1], f"{seeds}:{seconds}", seeds, seconds, True)
+    source = (ROOT / point.file).read_bytes()
+    line = source[:point.begin].count(b"\n") + 1
+    text = f"line {line}: {' '.join(source[point.begin:point.end].decode().split())[:120]}"
+    return Mutant(point.name, point.file.split("/")[1], "automatic", seeds, seconds, True, text)
 
 
 def sources_digest() -> str:
@@ -69,6 +73,23 @@ class Results:
         return result
 
 
+    def reached(self):
+        """Numbers of the mutants that the newest run with none awake reached; None: unknown."""
+        runs = [result for (name, _), result in self.known.items() if name == BASELINE]
+        return set(runs[-1]["reached"]) if runs else None
+
+    def all_of(self, mutants: list) -> list:
+        reached = self.reached()
+        every = []
+        for mutant in mutants:
+            result = self.of(mutant.name, mutant.digest) or {"verdict": "not run", "seconds": 0.0}
+            asleep = reached is not None and mutant.number not in reached
+            if asleep and result["verdict"] == "survived":
+                result = {**result, "verdict": "not reached"}
+            every.append(result)
+        return every
+
+
 class Unfit:
     """Points that are known not to compile, as long as their file stays as it is."""
 
@@ -81,6 +102,12 @@ class Unfit:
     def add(self, point):
         self.known[point.name] = digest_of([ROOT / point.file])
         UNFIT.write_text(json.dumps(self.known))
+
+
+def fit(points: list) -> list:
+    """Those that are not known to fail to compile."""
+    unfit = Unfit()
+    return [point for point in points if not unfit.has(point)]
 
 
 def places_by_file(bugs: list) -> dict:
@@ -107,9 +134,8 @@ def guilty(output: str, tree: Tree) -> set:
 
 def build(tree: Tree, bugs: list, points: list, count: int, jobs: int) -> list:
     """Builds `bugs`, and the points that compile, into one command. The first `count` of those."""
-    unfit = Unfit()
     while True:
-        points = [point for point in points if not unfit.has(point)]
+        points = fit(points)
         files = places_by_file(bugs)
         for point in points:
             files[point.file].append(point)
@@ -122,6 +148,7 @@ def build(tree: Tree, bugs: list, points: list, count: int, jobs: int) -> list:
         bad = [point for point in points if number_of(point.name) in numbers]
         if not bad:
             sys.exit(done.stdout[-8000:] + done.stderr)
+        unfit = Unfit()
         for point in bad:
             unfit.add(point)
 
@@ -145,9 +172,19 @@ def reached_numbers(tree: Tree, results: Results, planted: str, seeds: int, jobs
     return set(known["reached"])
 
 
-def examine(tree: Tree, mutant: Mutant) -> dict:
-    done, failure, seconds = tree.first_failure(mutant.seeds, mutant.seconds,
-                                                {"SCOUTFS_MUTANT": str(mutant.number)})
+def settled(mutant: Mutant, result) -> bool:
+    """It was found, was not reached, or has lived through all that it may."""
+    return result is not None and (result["verdict"] != "survived" or
+                                   result["seeds"] >= mutant.seeds or
+                                   result["seconds"] >= mutant.seconds)
+
+
+def examine(tree: Tree, mutant: Mutant, before) -> dict:
+    """`before`: what is known of it; a survivor goes on where it was."""
+    before = before or {"seeds": 0, "seconds": 0.0}
+    done, failure, seconds = tree.first_failure(
+        mutant.seeds, mutant.seconds, {"SCOUTFS_MUTANT": str(mutant.number)}, before["seeds"],
+        before["seconds"])
     result = {"verdict": "survived", "seeds": done, "seconds": round(seconds, 2)}
     if failure is not None:
         result.update(verdict="found", seed=failure["seed"], oracle=failure["oracle"],
@@ -155,9 +192,10 @@ def examine(tree: Tree, mutant: Mutant) -> dict:
     return result
 
 
-def run(tree: Tree, results: Results, mutants: list, reached: set, jobs: int, tell) -> list:
-    """A result for each mutant, in their order."""
-    todo = [mutant for mutant in mutants if results.of(mutant.name, mutant.digest) is None]
+def run(tree: Tree, results: Results, mutants: list, reached: set, jobs: int, tell):
+    """Leaves a result of each mutant."""
+    todo = [mutant for mutant in mutants
+            if not settled(mutant, results.of(mutant.name, mutant.digest))]
     count = len(mutants) - len(todo)
     with concurrent.futures.ThreadPoolExecutor(jobs) as pool:
         waiting = {}
@@ -166,7 +204,8 @@ def run(tree: Tree, results: Results, mutants: list, reached: set, jobs: int, te
                 results.add(mutant.name, mutant.digest, verdict="not reached", seconds=0.0)
                 count += 1
                 continue
-            waiting[pool.submit(examine, tree, mutant)] = mutant
+            before = results.of(mutant.name, mutant.digest)
+            waiting[pool.submit(examine, tree, mutant, before)] = mutant
         for future in concurrent.futures.as_completed(waiting):
             mutant = waiting[future]
             result = results.add(mutant.name, mutant.digest, **future.result())
@@ -175,4 +214,3 @@ def run(tree: Tree, results: Results, mutants: list, reached: set, jobs: int, te
             if result["verdict"] == "found":
                 told += f" by {result['oracle']}, seed {result['seed']}"
             tell(f"{told}, {result['seconds']:.1f} s")
-    return [results.of(mutant.name, mutant.digest) for mutant in mutants]

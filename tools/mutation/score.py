@@ -18,7 +18,7 @@ class Row:
     result: dict
     reason: str = ""
     equivalent: bool = False
-    breaks: str = ""
+    breaks: str = ""  # the promise; of an automatic mutant the text that it changes
 
     @property
     def verdict(self) -> str:
@@ -34,7 +34,7 @@ def planted_rows(bugs: list, results: list) -> list:
 def automatic_rows(mutants: list, results: list) -> list:
     known = tomllib.loads(SURVIVORS.read_text(encoding="utf-8")) if SURVIVORS.exists() else {}
     return [Row(mutant.name, mutant.room, result, known.get(mutant.name, {}).get("reason", ""),
-                known.get(mutant.name, {}).get("equivalent", False))
+                known.get(mutant.name, {}).get("equivalent", False), mutant.text)
             for mutant, result in zip(mutants, results)]
 
 
@@ -45,6 +45,7 @@ def summary(kind: str, rows: list) -> dict:
     counted = len(rows) - counts["equivalent"]
     return {"mutants": len(rows), "found": len(found), "equivalent": counts["equivalent"],
             "survived": counts["survived"], "not_reached": counts["not reached"],
+            "not_run": counts["not run"],
             "score": len(found) / counted if counted else 1.0, "target": TARGETS[kind],
             "median_seconds": statistics.median(found) if found else 0.0,
             "worst_seconds": max(found, default=0.0)}
@@ -60,9 +61,10 @@ def met(kind: str, rows: list) -> bool:
 def line(kind: str, rows: list) -> str:
     of = summary(kind, rows)
     counted = of["mutants"] - of["equivalent"]
+    lived = ", ".join(f"{of[key.replace(' ', '_')]} {key}" for key in
+                      ("equivalent", "survived", "not reached", "not run"))
     return (f"{kind}: {of['found']} of {counted} found ({100 * of['score']:.1f} %, wanted "
-            f"{100 * of['target']:.0f} %), {of['equivalent']} equivalent, {of['survived']} "
-            f"survived, {of['not_reached']} not reached; CPU seconds until found: median "
+            f"{100 * of['target']:.0f} %), {lived}; CPU seconds until found: median "
             f"{of['median_seconds']:.1f}, worst {of['worst_seconds']:.1f}")
 
 
@@ -73,7 +75,7 @@ def text(kind: str, rows: list) -> str:
         lines.append(f"{row.room:13} {row.verdict:12}{seed:>6}{row.result['seconds']:8.1f} s  "
                      f"{row.result.get('oracle', ''):11}{row.name}")
         if row.verdict != "found":
-            lines.append(f"{'':13} {row.reason or 'no reason is known'}")
+            lines.append(f"{'':13} {row.breaks}: {row.reason or 'no reason is known'}")
     return "\n".join([*lines, line(kind, rows)])
 
 
@@ -99,7 +101,8 @@ cluster/. All of them sleep in one command; each is woken alone. This file is wr
 
     just mutants --table docs/mutants.md
 
-Seconds are CPU seconds until the first seed failed.
+`seeds` is how many ran, seconds are CPU seconds. Not reached: no seed of 300 comes to the place.
+A survivor without a reason has not been looked at.
 """
 
 
@@ -115,12 +118,13 @@ def table(head: list, rows: list) -> list:
 def planted_tables(rows: list) -> list:
     rows = sorted(rows, key=lambda row: (row.room, row.name))
     return ["## Planted by hand", "", line("planted", rows), "",
-            *table(["layer", "bug", "what it breaks", "verdict", "seed", "seconds"],
-                   [(row.room, row.name, row.breaks, row.result.get("oracle", row.verdict)
-                     if row.verdict == "found" else row.verdict, row.result.get("seed", ""),
+            *table(["layer", "bug", "what it breaks", "oracle, or verdict", "seed", "seeds",
+                    "seconds"],
+                   [(row.room, row.name, row.breaks, row.result.get("oracle", row.verdict),
+                     row.result.get("seed", ""), row.result.get("seeds", ""),
                      row.result["seconds"]) for row in rows]),
-            *[f"* `{row.name}` ({row.result.get('seeds', 0)} seeds): "
-              f"{row.reason or 'no reason is known'}" for row in rows if row.verdict != "found"],
+            *[f"* `{row.name}`: {row.reason}" for row in rows
+              if row.verdict != "found" and row.reason],
             ""]
 
 
@@ -131,15 +135,16 @@ def automatic_tables(rows: list) -> list:
         rooms[row.room][row.verdict] += 1
         if row.verdict == "found":
             oracles[row.result["oracle"]] += 1
-    verdicts = ("found", "equivalent", "survived", "not reached")
-    lost = sorted((row for row in rows if row.verdict != "found"), key=lambda row: row.name)
+    verdicts = ("found", "equivalent", "survived", "not reached", "not run")
+    lost = sorted((row for row in rows if row.verdict not in ("found", "not run")),
+                  key=lambda row: row.name)
     return ["## Automatic", "", line("automatic", rows), "",
             *table(["folder", *verdicts], [(room, *(counts[verdict] for verdict in verdicts))
                                            for room, counts in sorted(rooms.items())]),
             "Found by: " + ", ".join(f"{oracle} {count}"
                                      for oracle, count in oracles.most_common()) + ".", "",
-            *table(["not found", "verdict", "reason"],
-                   [(row.name, row.verdict, row.reason) for row in lost])]
+            *table(["not found", "what it changes", "verdict", "reason"],
+                   [(row.name, f"`{row.breaks}`", row.verdict, row.reason) for row in lost])]
 
 
 def document(scored: dict) -> str:

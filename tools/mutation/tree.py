@@ -66,9 +66,9 @@ class Tree:
         failed = [verdict for verdict in verdicts if verdict["verdict"] == "fail"]
         return len(verdicts), failed[0] if failed else None, usage.ru_utime + usage.ru_stime
 
-    def first_failure(self, seeds: int, seconds: float, environment: dict) -> tuple:
-        """As run(), from seed 1 on, until the CPU seconds are used up."""
-        used, done = 0.0, 0
+    def first_failure(self, seeds: int, seconds: float, environment: dict, done: int = 0,
+                      used: float = 0.0) -> tuple:
+        """As run(), from the seed behind `done` on, until the CPU seconds are used up."""
         while done < seeds and used < seconds:
             count, failure, more = self.run(done + 1, min(done + CHUNK, seeds), 1, environment)
             used += more
