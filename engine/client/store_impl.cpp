@@ -354,6 +354,9 @@ void StoreImpl::on_notice(session::LeaderNotice notice) {
   } else if (auto* wanted = std::get_if<session::CommitWanted>(&notice)) {
     transactions_.on_commit_wanted(wanted->up_to);
   } else if (auto* offer = std::get_if<session::JobOffer>(&notice)) {
+    // What was on its way when the farewell was said is abandoned with it, and its space may be
+    // somebody else's already.
+    if (leaving_) return;
     ++jobs_running_;
     jobs_.spawn(run_job(std::move(*offer)));
   } else if (auto* beat = std::get_if<session::Heartbeat>(&notice)) {
