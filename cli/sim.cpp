@@ -52,6 +52,9 @@ void RunArguments::add_to(CLI::App& command) {
   command.add_flag("--no-faults", no_faults, "inject no faults");
   command.add_flag("--canary", run.canary,
                    "falsify one answer, to see that a failure is found and reported");
+  command.add_flag("--canary-unjudged", run.canary_unjudged,
+                   "falsify answers in the history alone, which only the oracle linearizable "
+                   "looks at");
 }
 
 sim::RunConfig RunArguments::config(std::uint64_t seed) const {
@@ -85,7 +88,8 @@ void RunArguments::add_with_edits_to(CLI::App& command) {
   add_to(command);
   CLI::Option* option = command.add_option(
       "--edits", edits, "only the decisions of this file are left, as `sim shrink` writes it");
-  for (const char* other : {"--scenario", "--nodes", "--ops", "--no-faults", "--canary"}) {
+  for (const char* other :
+       {"--scenario", "--nodes", "--ops", "--no-faults", "--canary", "--canary-unjudged"}) {
     option->excludes(command.get_option(other));
   }
 }

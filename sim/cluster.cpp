@@ -35,6 +35,15 @@ std::map<Rid, format::Member> members_of(const Image& image, OracleBoard& board)
   return members;
 }
 
+// Of a small run all of it is looked at.
+History::Options history_options(const Plan& plan) {
+  constexpr std::uint64_t kSmall = 64;  // operations
+  History::Options options;
+  options.falsifies = plan.canary_unjudged;
+  if (plan.operations <= kSmall || plan.canary_unjudged) options.one_in = 1;
+  return options;
+}
+
 }  // namespace
 
 Cluster::Cluster(const Plan& plan, World& world)
@@ -47,7 +56,8 @@ Cluster::Cluster(const Plan& plan, World& world)
       network_(world.events(), world.trace(), SimRandom(plan.seed, Stream::network),
                plan.network),
       judge_(world.events(), world.trace(), world.board(), plan.format.root_mode),
-      workloads_(plan_, world.board()) {
+      workloads_(plan_, world.board()),
+      history_(world.board(), SimRandom(plan.seed, Stream::windows), history_options(plan)) {
   for (unsigned i = 0; i < plan_.nodes; ++i) {
     clocks_.emplace_back(world_.events(), plan_.clocks[i]);
     followers_.emplace_back(world_.board(), i, format::IndexType::meta_seq);
@@ -171,6 +181,7 @@ void Cluster::end(unsigned node, bool left) {
     ledger_.seen({Symptom::Kind::left, number, 0});
   } else {
     judge_.died(number);
+    history_.died(node);
     ++deaths_;
   }
   if (!refused) note_progress();
@@ -456,6 +467,7 @@ bool Cluster::confirm_dead(unsigned asking, Incarnation victim, const HostId& ho
 void Cluster::resolve(Life life, Past& past, const std::map<Rid, format::Member>& members) {
   past.resolved = true;
   judge_.over(life);
+  history_.cut();
   const auto member = members.find(past.rid);
   if (member != members.end()) return judge_.resolve(life, member->second.recorded);
   // It is no member any more because it left, or not yet: then it did nothing.

@@ -20,6 +20,7 @@
 #include "sim/index_follower.hpp"
 #include "sim/judge.hpp"
 #include "sim/leadership.hpp"
+#include "sim/linearize/history.hpp"
 #include "sim/network.hpp"
 #include "sim/plan.hpp"
 #include "sim/workload_mix.hpp"
@@ -76,6 +77,7 @@ class Cluster {
   Judge& judge() { return judge_; }
   FaultLedger& ledger() { return ledger_; }
   WorkloadMix& workloads() { return workloads_; }
+  History& history() { return history_; }
   IndexFollower& follower(unsigned node, format::IndexType index);
 
   // When something last got done: an answer, a start, a fault.
@@ -156,6 +158,7 @@ class Cluster {
   NetworkWorld network_;
   Judge judge_;
   WorkloadMix workloads_;
+  History history_;
   std::vector<IndexFollower> followers_;
   std::vector<NodeClock> clocks_;
   std::map<Life, Past> past_;

@@ -146,6 +146,7 @@ NodeLife::NodeLife(Cluster& cluster, unsigned node, Life number, const NodeClock
   mount_->set_revoke_listener(&kernel_);
   mount_->set_on_failed([this](std::string why) {
     cluster_.judge().failing(number_);
+    cluster_.history().cut();
     failed_ = true;
     why_ = std::move(why);
   });
@@ -224,8 +225,10 @@ Task<Outcome> NodeLife::judged(Operation op) {
   context.uid = op.uid;
   context.gid = op.gid;
   context.witness = &call;
+  const std::uint64_t seen = cluster_.history().called(node_, op);
   Outcome outcome = co_await run_operation(mount_->fs(), context, op);
   call.finish(outcome);
+  cluster_.history().answered(seen, outcome);
   cluster_.note_progress();
   co_return outcome;
 }

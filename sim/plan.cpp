@@ -319,6 +319,7 @@ Plan make_plan(const RunConfig& config) {
   Plan plan;
   plan.seed = config.seed;
   plan.canary = config.canary;
+  plan.canary_unjudged = config.canary_unjudged;
   const Scenario* const scenario = config.scenario.get();
   draw_size(plan, config, random);
   draw_weights(plan, random);

@@ -107,6 +107,8 @@ struct RunConfig {
   bool faults = true;
   // One answer is falsified before it is judged: proves that a failure is found and reported.
   bool canary = false;
+  // The same, of answers that only linearize/ gets to see falsified.
+  bool canary_unjudged = false;
   // What the run is about (scenario.hpp); nullptr: random operations, and whatever the seed
   // draws.
   std::shared_ptr<const Scenario> scenario;
@@ -142,6 +144,7 @@ struct Plan {
   SlotMode slot_mode = SlotMode::named;
   bool full_volume = false;  // it is emptied at the end
   bool canary = false;
+  bool canary_unjudged = false;
   FenceLevel fence_level = FenceLevel::host;
   TimeNs fence_delay_ns = kMillisecond;  // at most, until the fencing service acts
   // A silent node is back in the very moment in which its fencing begins.

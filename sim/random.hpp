@@ -33,6 +33,7 @@ enum class Stream : std::uint64_t {
   standstills,
   workload_mix,
   scenario,
+  windows,
 };
 
 class SimRandom final : public Random {

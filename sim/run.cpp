@@ -24,10 +24,10 @@ constexpr TimeNs kProbe = 10 * kSecond;            // after the last fault all n
 constexpr TimeNs kLongerThanLease = 2 * kSecond;   // of any heartbeat that a plan draws
 constexpr std::uint64_t kStepsMax = 20'000'000;
 
-constexpr const char* kOracles[] = {"answer", "check", "crash",   "eio",     "fence",
-                                    "format", "image", "index",   "leader",  "lease",
-                                    "mount",  "probe", "space",   "spin",    "start",
-                                    "stuck",  "tree",  "unmount", "witness", "workload"};
+constexpr const char* kOracles[] = {
+    "answer", "check",  "crash", "eio",          "fence",   "format",  "image",
+    "index",  "leader", "lease", "linearizable", "mount",   "probe",   "space",
+    "spin",   "start",  "stuck", "tree",         "unmount", "witness", "workload"};
 
 class Run {
  public:
@@ -42,6 +42,11 @@ class Run {
   World& world() { return world_; }
 
   void go() {
+    live();
+    cluster_.history().cut();
+  }
+
+  void live() {
     if (!cluster_.format()) return;
     // These look all the time.
     for (const char* oracle : {"mount", "spin", "stuck"}) world_.board().ran(oracle);
@@ -96,6 +101,8 @@ class Run {
  private:
   std::map<std::string, std::uint64_t> protocol_counts() {
     std::map<std::string, std::uint64_t> counts = cluster_.rare();
+    const std::uint64_t undecided = cluster_.history().undecided();
+    if (undecided > 0) counts["linearize-undecided"] = undecided;
     if (cluster_.out_of_service() > 0) counts["out-of-service"] = cluster_.out_of_service();
     const auto& messages = cluster_.network().messages_by_kind();
     for (std::size_t kind = 0; kind < messages.size(); ++kind) {
@@ -505,6 +512,7 @@ std::string replay_command(const RunConfig& config) {
     command += fmt::format(" --ops {}", config.operations);
   if (!config.faults) command += " --no-faults";
   if (config.canary) command += " --canary";
+  if (config.canary_unjudged) command += " --canary-unjudged";
   return command;
 }
 

@@ -61,6 +61,7 @@ RunConfig read_run(Fields& file, std::string& error) {
   run.operations = config.number("operations", kAny);
   run.faults = config.flag("faults");
   run.canary = config.flag("canary");
+  run.canary_unjudged = config.flag("canary_unjudged", false);
   if (config.has("scenario")) run.scenario = read_scenario(config, error);
   config.finish();
   return run;
@@ -143,6 +144,7 @@ std::string encode(const EditsFile& file) {
                    {"faults", json::array()},
                    {"troubles", json::array()},
                    {"disk_errors", file.edits.disk_errors}};
+  if (file.run.canary_unjudged) document["config"]["canary_unjudged"] = true;
   if (file.run.scenario != nullptr) {
     document["config"]["scenario"] = {{"name", file.run.scenario->name},
                                       {"text", file.run.scenario->text},

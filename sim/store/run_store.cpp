@@ -23,9 +23,9 @@ std::string json_text(std::string_view plain) {
 }  // namespace
 
 std::string config_text(const RunConfig& config) {
-  std::string scenario;
+  std::string scenario = config.canary_unjudged ? R"(,"canary_unjudged":true)" : "";
   if (config.scenario != nullptr) {
-    scenario = fmt::format(R"(,"scenario":{})", json_text(config.scenario->name));
+    scenario += fmt::format(R"(,"scenario":{})", json_text(config.scenario->name));
     // The build says what is in those that are built in.
     if (!config.scenario->built_in) {
       scenario +=
