@@ -10,7 +10,7 @@ SWITCH_HEADER = pathlib.Path(__file__).resolve().parent / "mutant_switch.hpp"
 
 # What one process of a mutant may take: it may allocate, or run, without end.
 MEMORY_MAX_KIB = 6 << 20
-SECONDS_MAX = 60
+SECONDS_MAX = 20
 # Seeds that one process runs at most; the CPU seconds are looked at in between.
 CHUNK = 20
 
