@@ -67,6 +67,11 @@ soak-failover rounds="50": build
     cmake --build --preset release -j {{jobs}} --target nbdkit-scoutfs-plugin
     SCOUTFS_FAILOVER_ROUNDS={{rounds}} tools/with_install.sh python3 tests/e2e/test_failover.py
 
+# Cuts the power of the simulated disk under real mounts so many times
+soak-power rounds="200" seed="1": build
+    cmake --build --preset release -j {{jobs}} --target nbdkit-scoutfs-sim-plugin
+    SCOUTFS_BUILD=build/release SCOUTFS_POWER_ROUNDS={{rounds}} SCOUTFS_POWER_SEED={{seed}} tools/with_install.sh python3 tests/e2e/test_power.py
+
 # The end-to-end tests at an iSCSI target, so many times
 soak-iscsi rounds="1": build
     for round in $(seq {{rounds}}); do tools/with_install.sh python3 tests/e2e/test_iscsi.py || exit 1; done
