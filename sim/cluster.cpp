@@ -72,7 +72,10 @@ Cluster::Cluster(const Plan& plan, World& world)
   network_.set_on_voter_sent([this](unsigned from, unsigned to, std::string_view message) {
     leadership_.sent(from, to, message);
   });
-  disk_.set_on_durable([this](BlockNo) { resolve_confirmed(); });
+  // Only what lies before the space region says that a death was recorded.
+  disk_.set_on_durable([this](BlockNo block) {
+    if (block < superblock_.space.start) resolve_confirmed();
+  });
   disk_.set_on_fenced([this] { resolve_confirmed(); });
   disk_.set_on_failed([this](unsigned node, Errc error) {
     if (error == Errc::io_error) ledger_.seen({Symptom::Kind::disk_error, node, 0});
@@ -318,16 +321,14 @@ void Cluster::reap(TimeNs comes_back_ns) {
 
 std::optional<unsigned> Cluster::leader() const {
   for (unsigned node = 0; node < plan_.nodes; ++node) {
-    if (lives_[node] != nullptr && lives_[node]->mount().status().leader) return node;
+    if (lives_[node] != nullptr && lives_[node]->mount().leads()) return node;
   }
   return std::nullopt;
 }
 
 void Cluster::look_at_space() {
   const std::optional<unsigned> node = leader();
-  if (!node.has_value()) return;
-  const MountStatus status = lives_[*node]->mount().status();
-  if (status.free_blocks <= status.reserved_blocks) full_ns_ = world_.now_ns();
+  if (node.has_value() && lives_[*node]->mount().full()) full_ns_ = world_.now_ns();
 }
 
 bool Cluster::all_serving() const {

@@ -199,10 +199,11 @@ class Reader {
 
   // True if all that is left is zero bytes; consumes them.
   bool rest_is_zero() {
-    for (const char c : rest()) {
-      if (c != '\0') return false;
-    }
-    return good();
+    const std::string_view left = rest();
+    // Each byte equals the one before it, and the first is zero.
+    const bool zero = left.empty() || (left.front() == '\0' &&
+                                       left.substr(1) == left.substr(0, left.size() - 1));
+    return zero && good();
   }
 
  private:

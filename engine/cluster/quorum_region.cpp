@@ -1,6 +1,7 @@
 #include "engine/cluster/quorum_region.hpp"
 
 #include <algorithm>
+#include <memory>
 
 #include "engine/base/codec.hpp"
 
@@ -9,14 +10,15 @@ namespace scoutfs::cluster {
 using format::QuorumBlock;
 
 Task<Result<QuorumRegion::Blocks>> QuorumRegion::read_all() {
-  std::string image(2 * format::kSlotsMax * kBlockSize, '\0');
-  const std::span<std::byte> out{reinterpret_cast<std::byte*>(image.data()), image.size()};
+  constexpr std::size_t kSize = 2 * format::kSlotsMax * kBlockSize;
+  const auto image = std::make_unique_for_overwrite<std::byte[]>(kSize);
+  const std::span<std::byte> out(image.get(), kSize);
   SCOUTFS_CO_CHECK(co_await device_.read(BlockNo{format::kQuorumFirst}, out));
   Blocks blocks(format::kSlotsMax);
   for (std::uint16_t slot = 0; slot < format::kSlotsMax; ++slot) {
     for (std::uint64_t copy = 0; copy < 2; ++copy) {
       const std::string_view bytes =
-          std::string_view(image).substr((2 * slot + copy) * kBlockSize, kBlockSize);
+          as_text({image.get() + (2 * slot + copy) * kBlockSize, kBlockSize});
       Result<QuorumBlock> block = format::decode_quorum_block(bytes, fsid_, slot);
       if (!block.has_value()) continue;
       const bool newer =

@@ -604,6 +604,12 @@ Incarnation Mount::who() const {
 MountStatus Mount::status() const {
   return impl_->status();
 }
+bool Mount::leads() const {
+  return impl_->server_ != nullptr;
+}
+bool Mount::full() const {
+  return leads() && impl_->server_->full();
+}
 void Mount::set_revoke_listener(client::RevokeListener* listener) {
   impl_->listener_ = listener;
 }

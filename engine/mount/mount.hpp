@@ -121,6 +121,9 @@ class Mount {
   client::Store& store();
   const format::Superblock& superblock() const;
   MountStatus status() const;
+  // Parts of status() that cost nothing to ask for.
+  bool leads() const;
+  bool full() const;  // it leads, and the volume has no space for data
   // Zero before a slot was claimed.
   Incarnation who() const;
 

@@ -86,6 +86,8 @@ class Server {
     std::string waits_for;
   };
   Status status() const;
+  // Operations get no space for data.
+  bool full() const { return state_->free_blocks() <= reserve_blocks(); }
 
   const ServerState& state() const { return *state_; }
   const lock::LockTable& locks() const { return locks_; }
