@@ -267,11 +267,29 @@ Result<void> FuseMount::start(std::string& why) {
   if (!watchdog->can_abort()) {
     log_.warn("fusectl cannot be used: if this process stands still, it is killed");
   }
+  watchdog_ = watchdog.get();
   cache_.guard(std::move(watchdog));
+  watch_watchdog();
   // A request may be taken back between the poll and the read.
   fcntl(fd, F_SETFL, fcntl(fd, F_GETFL) | O_NONBLOCK);
   watch_ = loop_.watch(fd, EPOLLIN, [this](std::uint32_t) { receive(); });
   return {};
+}
+
+void FuseMount::watch_watchdog() {
+  watchdog_watch_ = loop_.watch(watchdog_->ended_fd(), EPOLLIN, [this](std::uint32_t) {
+    watchdog_watch_.reset();  // before its file is another's
+    std::string why;
+    if (watchdog_->start_again(why).has_value()) {
+      log_.warn("the watchdog of the lease was killed; another one is started");
+      return watch_watchdog();
+    }
+    log_.error(
+        "the watchdog of the lease was killed and cannot be started again: {}; nothing "
+        "is cached any more",
+        why);
+    cache_.give_up();
+  });
 }
 
 Result<void> FuseMount::open_wanted_session(std::string& why) {
@@ -395,6 +413,8 @@ Task<void> FuseMount::finish() {
   co_await scope_.drain();
   while (!open_.empty()) closed(Ino{open_.begin()->first});
   close_session();
+  watchdog_watch_.reset();
+  watchdog_ = nullptr;
   // Before this node's locks are given up: somebody may still be in a mount that was detached.
   cache_.unguard();
 }

@@ -114,6 +114,8 @@ class FuseMount final : private ReadAhead::Source {
   void receive();
   void end();
   Task<void> watch_interrupted();
+  // Starts the watchdog again when it was killed.
+  void watch_watchdog();
   // For read_ahead_.
   Task<Result<std::size_t>> read(Ino ino, std::uint64_t offset, std::span<std::byte> out,
                                  Cancellation* cancellation) override;
@@ -132,6 +134,8 @@ class FuseMount final : private ReadAhead::Source {
   std::unique_ptr<fuse_session, Destroyed> session_;
   std::unique_ptr<Buffer> buffer_;
   Watch watch_;
+  LeaseWatchdog* watchdog_ = nullptr;  // of cache_
+  Watch watchdog_watch_;
   TaskScope scope_;
   ReadAhead read_ahead_;
   List<FuseCall, FuseCallTag> calls_;

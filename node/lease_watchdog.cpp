@@ -185,47 +185,74 @@ struct LeaseWatchdog::Child {
 
 Result<std::unique_ptr<LeaseWatchdog>> LeaseWatchdog::start(const Session& session,
                                                             std::string& why) {
-  const auto failed = [&] {
-    why = fmt::format("cannot start the watchdog of the lease of '{}': {}", session.directory,
-                      std::strerror(errno));
-    return fail(Errc::io_error);
-  };
-  UniqueFd inodes(memfd_create("scoutfs-pages", MFD_CLOEXEC));
-  if (!inodes) return failed();
+  std::unique_ptr<LeaseWatchdog> made(new LeaseWatchdog(session.fd));
+  int error = made->prepare(session);
+  if (error == 0) error = made->start_child();
+  if (error == 0) return made;
+  why = fmt::format("cannot start the watchdog of the lease of '{}': {}", session.directory,
+                    std::strerror(error));
+  return fail(Errc::io_error);
+}
+
+int LeaseWatchdog::prepare(const Session& session) {
+  inodes_ = UniqueFd(memfd_create("scoutfs-pages", MFD_CLOEXEC));
+  if (!inodes_) return errno;
   std::array<int, 2> ends{};
-  if (pipe2(ends.data(), O_CLOEXEC | O_NONBLOCK) != 0) return failed();
-  UniqueFd out(ends[0]), in(ends[1]);
-  UniqueFd abort_file = open_abort(session.connection, session.run_directory);
+  if (pipe2(ends.data(), O_CLOEXEC | O_NONBLOCK) != 0) return errno;
+  control_end_ = UniqueFd(ends[0]);
+  control_ = UniqueFd(ends[1]);
   void* memory =
       mmap(nullptr, sizeof(Shared), PROT_READ | PROT_WRITE, MAP_SHARED | MAP_ANONYMOUS, -1, 0);
-  if (memory == MAP_FAILED) return failed();
-  auto* shared = new (memory) Shared;
-  shared->act_ns = kForever;
-  shared->end_ns = 0;
-  shared->answering = 0;
+  if (memory == MAP_FAILED) return errno;
+  shared_ = new (memory) Shared;
+  shared_->act_ns = kForever;
+  shared_->end_ns = 0;
+  shared_->answering = 0;
+  abort_file_ = open_abort(session.connection, session.run_directory);
+  return 0;
+}
+
+int LeaseWatchdog::start_child() {
   const pid_t daemon = getpid();
-  const pid_t child = fork();
-  if (child == 0) {
-    Child{.shared = *shared,
-          .session = session.fd,
-          .abort_file = abort_file.get(),
-          .inodes = inodes.get(),
-          .control = out.get(),
+  child_ = fork();
+  if (child_ == 0) {
+    Child{.shared = *shared_,
+          .session = session_,
+          .abort_file = abort_file_.get(),
+          .inodes = inodes_.get(),
+          .control = control_end_.get(),
           .daemon = daemon}
         .run();
   }
-  if (child < 0) {
-    munmap(memory, sizeof(Shared));
-    return failed();
-  }
-  return std::unique_ptr<LeaseWatchdog>(new LeaseWatchdog(
-      shared, std::move(inodes), std::move(in), child, static_cast<bool>(abort_file)));
+  if (child_ < 0) return errno;
+  // Through the system call: the C library of some hosts has no wrapper.
+  ended_ = UniqueFd(static_cast<int>(syscall(SYS_pidfd_open, child_, 0)));
+  if (ended_) return 0;
+  const int error = errno;
+  kill(child_, SIGKILL);
+  end_child();
+  return error;
+}
+
+void LeaseWatchdog::end_child() {
+  if (child_ > 0) waitpid(child_, nullptr, 0);
+  child_ = -1;
+  ended_.reset();
+}
+
+Result<void> LeaseWatchdog::start_again(std::string& why) {
+  if (child_ > 0) kill(child_, SIGKILL);
+  end_child();
+  const int error = start_child();
+  if (error == 0) return {};
+  why = std::strerror(error);
+  return fail(Errc::io_error);
 }
 
 LeaseWatchdog::~LeaseWatchdog() {
   control_.reset();
-  waitpid(child_, nullptr, 0);
-  munmap(shared_, sizeof(Shared));
+  end_child();
+  if (shared_ != nullptr) munmap(shared_, sizeof(Shared));
 }
 
 void LeaseWatchdog::renewed(TimeNs act_ns, TimeNs end_ns) {

@@ -19,6 +19,8 @@
 // A daemon that goes on later has lost nothing but what was cached: if it still is a member it
 // gets the next lease; if it was fenced its mount answers as `on-fence` says.
 //
+// If the child is killed, by somebody or for want of memory, the daemon starts another one.
+//
 // When the daemon is gone, the connection is aborted and all pages are dropped at once: what
 // was cached is nobody's any more. The child ends with its daemon, and has no other files of
 // it.
@@ -61,7 +63,13 @@ class LeaseWatchdog {
   ~LeaseWatchdog();
 
   // It can abort the connection without ending the daemon.
-  bool can_abort() const { return can_abort_; }
+  bool can_abort() const { return static_cast<bool>(abort_file_); }
+
+  // Becomes readable when the child has ended, which it does not by itself while this lives.
+  int ended_fd() const { return ended_.get(); }
+  // Starts another child in place of the one that ended, or is about to: it is killed. Errors:
+  // io_error; `why` tells, and there is no child then.
+  Result<void> start_again(std::string& why);
 
   // The lease lasts until `end_ns` (CLOCK_BOOTTIME); the child acts at `act_ns` if nothing is
   // said before.
@@ -87,18 +95,20 @@ class LeaseWatchdog {
   };
   struct Child;
 
-  LeaseWatchdog(Shared* shared, UniqueFd inodes, UniqueFd control, pid_t child, bool can_abort)
-      : shared_(shared),
-        inodes_(std::move(inodes)),
-        control_(std::move(control)),
-        child_(child),
-        can_abort_(can_abort) {}
+  explicit LeaseWatchdog(int session) : session_(session) {}
+  // The errno of what failed; 0: done.
+  int prepare(const Session& session);
+  int start_child();
+  void end_child();
 
-  Shared* shared_;
-  UniqueFd inodes_;   // a file of inode numbers, 8 bytes each; 0: the place is free
-  UniqueFd control_;  // a pipe: a byte says look again, its end that the daemon is gone
-  pid_t child_;
-  bool can_abort_;
+  int session_;
+  Shared* shared_ = nullptr;
+  UniqueFd abort_file_;  // none: fusectl cannot be used
+  UniqueFd inodes_;      // a file of inode numbers, 8 bytes each; 0: the place is free
+  // A pipe: a byte says look again, its end that the daemon is gone.
+  UniqueFd control_, control_end_;
+  UniqueFd ended_;  // of the child's process
+  pid_t child_ = -1;
   std::uint32_t places_ = 0;
   std::vector<std::uint32_t> free_;
 };

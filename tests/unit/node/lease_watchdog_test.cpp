@@ -3,9 +3,13 @@
 #include "node/lease_watchdog.hpp"
 
 #include <fcntl.h>
+#include <fmt/core.h>
+#include <poll.h>
 #include <signal.h>
 #include <sys/wait.h>
 #include <unistd.h>
+
+#include <fstream>
 
 #include "node/loop/system.hpp"
 #include "tests/support/node_files.hpp"
@@ -38,6 +42,13 @@ int end_of(Body body) {
   return status;
 }
 
+// Of this process.
+bool kill_only_child() {
+  std::ifstream children(fmt::format("/proc/self/task/{}/children", getpid()));
+  pid_t child = -1;
+  return static_cast<bool>(children >> child) && kill(child, SIGKILL) == 0;
+}
+
 BOOST_AUTO_TEST_SUITE(lease_watchdog)
 
 BOOST_AUTO_TEST_CASE(a_daemon_that_stands_still_past_its_lease_is_killed_without_fusectl) {
@@ -67,6 +78,26 @@ BOOST_AUTO_TEST_CASE(one_that_has_let_go_by_itself_is_left_alone) {
   });
   BOOST_TEST(WIFEXITED(status));
   BOOST_TEST(WEXITSTATUS(status) == 0);
+}
+
+BOOST_AUTO_TEST_CASE(one_that_was_killed_is_noticed_and_another_keeps_the_same_lease) {
+  const TemporaryDirectory directory;
+  const int status = end_of([&directory] {
+    const auto watchdog = start(directory);
+    if (watchdog == nullptr) return 1;
+    pollfd ended{.fd = watchdog->ended_fd(), .events = POLLIN, .revents = 0};
+    if (poll(&ended, 1, 0) != 0) return 2;
+    const TimeNs end_ns = SystemClock{}.now_ns() + 4 * kLease;
+    watchdog->renewed(end_ns, end_ns);
+    if (!kill_only_child()) return 3;
+    if (poll(&ended, 1, -1) != 1) return 4;
+    std::string why;
+    if (!watchdog->start_again(why).has_value()) return 5;
+    raise(SIGSTOP);
+    return 6;
+  });
+  BOOST_TEST(WIFSIGNALED(status));
+  BOOST_TEST(WTERMSIG(status) == SIGKILL);
 }
 
 BOOST_AUTO_TEST_CASE(no_answer_is_given_after_its_limit) {
