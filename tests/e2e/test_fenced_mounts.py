@@ -116,6 +116,14 @@ class FencedMounts(cluster.ClusterTest):
         node.process.send_signal(signal.SIGSTOP)
         self.addCleanup(node.process.send_signal, signal.SIGCONT)
 
+    def watchdog(self, node):
+        """The process that takes the kernel's caches away when the node's own stands still."""
+        task = pathlib.Path(f"/proc/{node.process.pid}/task/{node.process.pid}/children")
+        for pid in task.read_text().split():
+            if pathlib.Path(f"/proc/{pid}/comm").read_text().strip() == "scoutfs-lease":
+                return int(pid)
+        self.fail("there is no watchdog")
+
     def fenced(self):
         listed = json.loads(run("scoutfs", "fence", "list", "--json", self.cluster.device).out)
         return {entry["rid"] for entry in listed["server"]["fenced"]}
@@ -229,6 +237,26 @@ class FencedMounts(cluster.ClusterTest):
         run("umount", "-l", self.victim.directory)
         self.victim.start("cache=full")
         self.assertEqual((self.victim / "file").read_text(), NEW)
+        self.finish()
+
+    def test_a_watchdog_that_was_killed_is_replaced(self):
+        self.start()
+        (self.other / "file").write_text(OLD)
+        time.sleep(1.5)
+        looker = Looker("mmap", self.victim / "file")
+        self.addCleanup(looker.close)
+        os.kill(self.watchdog(self.victim), signal.SIGKILL)
+        cluster.wait_until(lambda: "another one is started" in self.victim.log.read_text(),
+                           "another watchdog")
+        self.stop(self.victim)
+        (self.other / "file").write_text(NEW)
+        looker.look_again()
+        time.sleep(0.5)
+        line = looker.line()
+        self.assertFalse(line.startswith("saw"), line)
+        self.victim.process.send_signal(signal.SIGCONT)
+        looker.close()
+        self.end(self.victim)
         self.finish()
 
     def test_on_fence_eio(self):
