@@ -140,6 +140,7 @@ struct Plan {
   std::uint64_t write_bytes = 9'000;              // of one write, at most
   std::uint64_t value_bytes = 200;                // of an attribute, at most
   TimeNs think_ns = 5 * kMillisecond;
+  TimeNs settles_ns = 5 * kSecond;  // in the end, beside some rounds of the scan for orphans
   bool ends_with_power_cut = false;
   SlotMode slot_mode = SlotMode::named;
   bool full_volume = false;  // it is emptied at the end
