@@ -57,6 +57,10 @@ soak seeds="100000" db="build/runs.sqlite": build
     for scenario in $(build/release/scoutfs sim scenarios --names); do \
         build/release/scoutfs sim run --scenario $scenario --seeds 1..$(({{seeds}} / 20)) --jobs {{jobs}} --db {{db}} || exit 1; done
 
+# Every workload of two operations, at every crash point, as: just soak-exhaust 1 (each case; 10: each tenth)
+soak-exhaust every="1": build
+    build/release/scoutfs sim exhaust --operations 2 --every {{every}} --jobs {{jobs}}
+
 # A long run of mounts against each other, in every cache mode, each so many seconds
 soak-mounts seconds="300" seed="1": build
     cmake --build --preset release -j {{jobs}} --target coherence_stress

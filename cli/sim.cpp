@@ -230,6 +230,7 @@ void add_sim_command(CLI::App& app) {
   add_sim_curve(sim);
   add_sim_shrink(sim);
   add_sim_scenarios(sim);
+  add_sim_exhaust(sim);
   add_sim_store(sim);
 }
 

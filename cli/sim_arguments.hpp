@@ -16,6 +16,7 @@ void add_sim_explain(CLI::App& sim);
 void add_sim_curve(CLI::App& sim);
 void add_sim_shrink(CLI::App& sim);
 void add_sim_scenarios(CLI::App& sim);
+void add_sim_exhaust(CLI::App& sim);
 // list, show, stats and coverage.
 void add_sim_store(CLI::App& sim);
 

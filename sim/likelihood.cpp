@@ -25,20 +25,6 @@ class Steps final : public Observer {
       : at_step_(std::move(at_step)) {}
   void leads(TimeNs now_ns, std::optional<unsigned>) override { at_step_(++steps_, now_ns); }
 
-  void line(TimeNs, unsigned, std::string_view) override {}
-  void sent(TimeNs, const Message&) override {}
-  void arrived(TimeNs, std::uint64_t) override {}
-  void write_begun(TimeNs, const Write&) override {}
-  void write_ended(TimeNs, std::uint64_t, bool) override {}
-  void write_landed_late(TimeNs, std::uint64_t) override {}
-  void called(TimeNs, std::uint64_t, unsigned, std::uint64_t, const Operation&) override {}
-  void took_effect(TimeNs, std::uint64_t, TxnNo) override {}
-  void answered(TimeNs, std::uint64_t, const Outcome&) override {}
-  void life_begins(TimeNs, unsigned, std::uint64_t) override {}
-  void life_serves(TimeNs, unsigned) override {}
-  void life_ends(TimeNs, unsigned, std::string_view) override {}
-  void fault(TimeNs, const Fault&) override {}
-
  private:
   std::function<void(std::uint64_t, TimeNs)> at_step_;
   std::uint64_t steps_ = 0;

@@ -211,12 +211,22 @@ Task<void> NodeLife::live(NodeLife* self) {
   self->gave_up_ = unmounted.error().code == Errc::timed_out;
 }
 
+void NodeLife::close(Ino ino) {
+  cluster_.judge().closed(number_, ino);
+  mount_->fs().close(ino);
+}
+
 void NodeLife::close_one(unsigned worker, Handles& handles, std::size_t index) {
   const Handle handle = handles[index];
   handles.erase(handles.begin() + static_cast<std::ptrdiff_t>(index));
   cluster_.judge().closed(number_, handle.ino);
   cluster_.workloads().closed(caller(worker), handle);
   mount_->fs().close(handle.ino);
+}
+
+Task<void> NodeLife::call_one(NodeLife* self, Operation op,
+                              std::shared_ptr<std::optional<Outcome>> answer) {
+  *answer = co_await self->judged(std::move(op));
 }
 
 Task<Outcome> NodeLife::judged(Operation op) {

@@ -88,6 +88,13 @@ class NodeLife final : public Milestones {
   // Reads the whole tree and both indexes, and has everything judged. busy() until that is
   // done. Requires: serving and not busy.
   void read_everything() { workers_.spawn(read_all(this)); }
+  // Makes one call, and has its answer judged and, if there is one, put into `answer`. busy()
+  // until that is done. Requires: serving.
+  void call(Operation op, std::shared_ptr<std::optional<Outcome>> answer) {
+    workers_.spawn(call_one(this, std::move(op), std::move(answer)));
+  }
+  // Closes what a call of this life opened.
+  void close(Ino ino);
   // Deletes the whole tree; then, later, allocates so many bytes at once and deletes that. What
   // is found wrong is told to the board. busy() until that is done.
   void delete_everything() { workers_.spawn(delete_all(this)); }
@@ -117,6 +124,8 @@ class NodeLife final : public Milestones {
   Task<void> lay_out(unsigned worker);
   static Task<void> follow(NodeLife* self, format::IndexType index);
   static Task<void> read_all(NodeLife* self);
+  static Task<void> call_one(NodeLife* self, Operation op,
+                             std::shared_ptr<std::optional<Outcome>> answer);
   static Task<void> delete_all(NodeLife* self);
   static Task<void> fill(NodeLife* self, std::uint64_t bytes);
   static Task<void> probe(NodeLife* self, TimeNs since_ns);
