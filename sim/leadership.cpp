@@ -81,6 +81,18 @@ void Leadership::stopped(unsigned node, Term term) {
                                   node, term.number, term.slot));
 }
 
+void Leadership::voted(unsigned node, std::uint16_t slot, Term term) {
+  world_.board().ran("leader");
+  Term& newest = voted_[slot];
+  if (newest.number > term.number || (newest.number == term.number && newest != term)) {
+    world_.board().fail(
+        "leader", fmt::format("node{}: slot {} votes for term {}.{} after it voted for "
+                              "term {}.{}",
+                              node, slot, term.number, term.slot, newest.number, newest.slot));
+  }
+  newest = term;
+}
+
 void Leadership::reached(unsigned node, std::uint16_t slot, Life life, Incarnation mount,
                          Milestone milestone, Term term) {
   world_.trace().line(world_.now_ns(), node, "{}: term {}.{}", to_string(milestone),
@@ -95,7 +107,8 @@ void Leadership::reached(unsigned node, std::uint16_t slot, Life life, Incarnati
   };
   switch (milestone) {
     case Milestone::voted:
-      return claims(block.voted == term, "voted");
+      claims(block.voted == term, "voted");
+      return voted(node, slot, term);
     case Milestone::elected:
       return claims(block.elect == term, "elected");
     case Milestone::leaders_fenced:

@@ -1,10 +1,10 @@
 // Leadership: what the storage knows of the leaders' own ways to it, and whether leaders keep
 // the rules (DESIGN 15, rule 3).
 //
-// It says no when a vote leaves that is not in the voter's block on the disk; when an ELECT
-// that is told of is not; when a term is led twice, or after a newer one; when a leader begins
-// to read while an older one could still write; when STOP is written while the server's writes
-// are on their way.
+// It says no when a vote leaves that is not in the voter's block on the disk, or when a slot
+// votes twice in a term or in an older one; when an ELECT that is told of is not on the disk;
+// when a term is led twice, or after a newer one; when a leader begins to read while an older
+// one could still write; when STOP is written while the server's writes are on their way.
 #pragma once
 
 #include <cstdint>
@@ -65,6 +65,8 @@ class Leadership {
   bool harmless(const Reign& reign) const;
   void began(unsigned node, Life life, Incarnation mount, Term term);
   void stopped(unsigned node, Term term);
+  // Once in a term and in no older one, whoever holds the slot.
+  void voted(unsigned node, std::uint16_t slot, Term term);
 
   World& world_;
   SharedDisk& disk_;
@@ -74,6 +76,7 @@ class Leadership {
   std::map<unsigned, std::uint16_t> slot_of_;  // by node, as those who speak to it say
   std::set<Life> dead_;
   std::map<Term, Reign> reigns_;
+  std::map<std::uint16_t, Term> voted_;  // the newest, by slot
   // (asker, voter, number of the request): the term it asks for.
   std::map<std::tuple<unsigned, unsigned, std::uint64_t>, Term> asked_;
 };
