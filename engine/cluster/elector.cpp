@@ -112,13 +112,19 @@ Task<void> Elector::stand_when_due() {
 bool Elector::may_stand(const Blocks& blocks) {
   waits_for_.clear();
   const bool one_suffices = needed(voters_of(blocks).size()) == 1;
+  Term newest;
+  for (const auto& block : blocks) {
+    if (block.has_value()) newest = std::max(newest, block->elect);
+  }
   for (const auto& block : blocks) {
     if (!block.has_value() || block->slot == own() || !block->leads()) continue;
     if (is_dead(block->who)) continue;
     const FenceLevel level = env_.fencing.level();
     const bool can_fence = level == FenceLevel::agent || level == FenceLevel::storage;
-    // Where one vote is enough nobody else says that the leader is alive; its block does.
-    const bool advances = !block->inherited() && !keeper_.quiet(block->slot, options_.lease_ns);
+    // Where one vote is enough nobody else says that the leader is alive; its block does. Not
+    // one that was overtaken: it may never say STOP, and two of them would wait for each other.
+    const bool advances = block->elect == newest && !block->inherited() &&
+                          !keeper_.quiet(block->slot, options_.lease_ns);
     if (can_fence && !(one_suffices && advances)) continue;
     waits_for_ = describe(*block) + ", which led and is not known to be dead";
     if (!can_fence) scope_.spawn(ask_if_dead(*block));
